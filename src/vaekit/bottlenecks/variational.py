@@ -1,0 +1,59 @@
+"""One latent variable: z ~ q(z | h), charged against p(z | c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from vaekit.bottlenecks.bottleneck import Bottleneck, Latent, needed
+from vaekit.recipes import configurable
+from vaekit.distributions import MEAN, Noise, draw, rows, tempered
+
+
+@configurable
+class Variational(Bottleneck):
+    """The bottleneck of the VAE.
+
+    Args:
+        posterior: Features h → q(z | h); h already holds the condition.
+        prior: c → p(z | c), or () → p(z).
+
+    Source: Kingma, Welling (2014), Auto-encoding variational Bayes, arXiv:1312.6114.
+
+    Example:
+        >>> import torch
+        >>> from vaekit.conditional import Conditional
+        >>> from vaekit.distributions import Gaussian
+        >>> from vaekit.priors import StandardNormal
+        >>> part = Variational(Conditional(nn.Linear(8, 6), Gaussian()), StandardNormal(3))
+        >>> state, [latent] = part(torch.zeros(5, 8))
+        >>> state.shape, latent.kl.shape
+        (torch.Size([5, 3]), torch.Size([5, 3]))
+    """
+
+    def __init__(self, posterior: nn.Module, prior: nn.Module) -> None:
+        super().__init__()
+        self.posterior, self.prior = posterior, prior
+
+    def forward(
+        self,
+        h: Any = None,
+        c: Tensor | None = None,
+        z: Any = None,
+        n: int | None = None,
+        noise: Noise = MEAN,
+        temperature: float = 1.0,
+    ) -> tuple[Tensor, list[Latent]]:
+        p, log_q = self.prior(c), None
+        if h is not None:
+            q = self.posterior(h)
+        else:
+            q = p = tempered(p, temperature)
+        if z is None:
+            alone = h is None and c is None  # an unconditional prior pass: p has one row for all
+            z, log_q = draw(rows(p, needed(n)) if alone else q, noise)
+        return z, [Latent(z, q, p, drawn_log_q=log_q)]
+
+    def with_prior(self, prior: nn.Module) -> Variational:
+        return Variational(self.posterior, prior)

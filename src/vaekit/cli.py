@@ -1,0 +1,498 @@
+"""The command line: each command is a function, its signature its options. Nothing heavy is imported before it runs.
+
+Every command prints for people on standard error, takes `--json` (one object on standard output and nothing else
+there), `--quiet` and `--debug`, and ends with 0 ok, 1 our bug, 2 usage, 3 bad data, 4 bad file, 5 resources,
+6 diverged, 130 or 143 interrupted with a checkpoint saved.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json as json_
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from vaekit import files
+from vaekit.errors import UsageError, VaekitError, nearest
+from vaekit.progress import described, say
+
+app = typer.Typer(
+    name="vaekit",
+    help="Variational autoencoders: point it at data, get a trained model, its report, and everything it is good for.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing for people.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+Sources = "A folder of images, .npy, .npz, IDX (.gz too), an image, or digits."
+SourcePath = Annotated[str, typer.Argument(metavar="SOURCE", help=Sources, show_default=False)]
+Out = Annotated[Path, typer.Option("--out", help="Where to write; the suffix says what.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
+
+
+def command(
+    name: str, **settings: Any
+) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
+    """A function that returns its result as a dict, as a command with `--json`, `--quiet` and `--debug`."""
+
+    def register(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        @functools.wraps(function)
+        def run(*args: Any, json: bool, quiet: bool, debug: bool, **options: Any) -> None:
+            with_quiet = {"quiet": quiet} if "quiet" in inspect.signature(function).parameters else {}
+            result = function(*args, **options, **with_quiet)
+            text = result.pop("text", None)
+            if json:
+                print(
+                    json_.dumps(files.finite(result.get("list", result)), allow_nan=False)
+                )
+            elif not quiet:
+                print(text if text is not None else described(result), file=sys.stderr)
+
+        keep = [
+            p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name != "quiet"
+        ]
+        common = [
+            inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+            for word, kind in (("json", Json), ("quiet", Quiet), ("debug", Debug))
+        ]
+        run.__signature__ = inspect.Signature([*keep, *common])  # type: ignore[attr-defined]
+        app.command(name, **settings)(run)
+        return function
+
+    return register
+
+
+# ---------------------------------------------------------------------- training
+
+
+@command("demo")
+def demo(
+    out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/digits"), quiet: bool = False
+) -> dict[str, Any]:
+    """Train on the handwritten digits that come with scikit-learn, write a report, say what to do next."""
+    from vaekit.run import fit
+
+    run = fit("digits", out=out, steps=4_000, quiet=quiet)
+    text = f"""
+report:  {run.path}/report.html   (open it in a browser)
+next:    vaekit sample {run.path} --n 64 --out samples.png
+         vaekit traverse {run.path} --out traversal.png
+         vaekit evaluate {run.path} digits
+         vaekit train FOLDER-OF-IMAGES"""
+    return {**_trained(run), "text": described(_trained(run)) + "\n" + text}
+
+
+@command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=Sources)] = "",
+    preset: Annotated[
+        str | None, typer.Option(help="The variant; `vaekit presets` lists them. [vae]")
+    ] = None,
+    latent: Annotated[int | None, typer.Option(help="Latent dimensions.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Train for so many optimizer steps.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Or for so many passes over the data.")] = None,
+    time: Annotated[str | None, typer.Option(help="Or for so long: 90s, 5m, 1h30m.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows of a step. [128]")] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate. [0.001]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, data order and noise. [0]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [auto]")] = None,
+    labels: Annotated[str | None, typer.Option(help="`folders`, or the name of an array in an .npz.")] = None,
+    val: Annotated[str | None, typer.Option(help="Held-out data; otherwise a tenth is held out.")] = None,
+    key: Annotated[str | None, typer.Option(help="Which array of an .npz.")] = None,
+    kind: Annotated[str | None, typer.Option(help="images or vectors. [auto]")] = None,
+    likelihood: Annotated[str | None, typer.Option(help="The family of p(x|z). [auto]")] = None,
+    binarize: Annotated[str | None, typer.Option(help="none, threshold or dynamic. [auto]")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Bring every image to N x N: resize, then crop.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder. [runs/<name of the source>]")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="beta=4 for the preset, train.clip=100 for training.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A config.yaml; what is given beside it wins.")] = None,
+    fresh: Annotated[bool, typer.Option(help="Start again even if there is a run.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what the data are and stop.")] = False,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Train a model on data. The same command goes on with an unfinished run.
+
+    A preset's own options are given by name: --preset beta_vae --beta 4.
+    """
+    from vaekit import config as configuration
+    from vaekit.run import configure, fit
+
+    given = dict(
+        preset=preset, latent=latent, steps=steps, epochs=epochs, time=time, batch_size=batch_size, lr=lr, seed=seed,
+        device=device, labels=labels, val=val, key=key, kind=kind, likelihood=likelihood, binarize=binarize,
+        image_size=image_size,
+    )  # fmt: skip
+    written = {} if config is None else configuration.read(config)
+    options = {**written, **{name: value for name, value in given.items() if value is not None}}
+    options |= _extra(context.args) | dict(_pair(text) for text in set_ or [])
+    source = source or options.pop("source", "")
+    options.pop("source", None)
+    if not source:
+        raise UsageError("E103", "there is nothing to train on.", hint="vaekit train SOURCE")
+    if dry_run:
+        return _card(source, configure(source, options))
+    run = fit(source, out=out, fresh=fresh, quiet=quiet, minimum=20, **options)
+    text = f"{described(_trained(run))}\nreport:  {run.path}/report.html"
+    return {**_trained(run), "text": text}
+
+
+def _trained(run: Any) -> dict[str, Any]:
+    facts = run.facts
+    names = ("steps", "seconds", "status")
+    return {
+        "path": str(run.path),
+        **{name: facts.get(name) for name in names},
+        "elbo": run.metrics.get("elbo"),
+    }
+
+
+def _card(source: str, config: Any) -> dict[str, Any]:
+    from vaekit.prepare import compose, prepare
+
+    data = prepare(source, config, minimum=20)
+    model, objective = compose(data.kind, config, config.steps or 1_000)
+    size = sum(p.numel() for p in model.parameters())
+    text = "\n".join([*data.said, f"objective: {objective!r}", f"parameters: {size}"])
+    return {"card": data.card, "objective": repr(objective), "parameters": size, "text": text}
+
+
+def _extra(words: list[str]) -> dict[str, Any]:
+    """Options that belong to a preset: --beta 4, --beta=4, beta=4."""
+    found, rest = {}, list(words)
+    while rest:
+        word = rest.pop(0)
+        if "=" not in word and not word.startswith("--"):
+            raise UsageError("E102", f"{word!r} is one argument too many.", hint="vaekit train --help")
+        name, _, value = word.lstrip("-").partition("=")
+        if "=" not in word:
+            value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
+        found[name.replace("-", "_")] = _value(value)
+    return found
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise UsageError("E104", f"--set {text}: a key and a value are expected.", hint="--set beta=4")
+    part, _, inner = name.rpartition(".")
+    if part not in ("", "train", "preset"):
+        raise UsageError(
+            "E104", f"--set {text}: there is no part {part!r}; {nearest(part, ['train', 'preset'])}"
+        )
+    return inner.replace("-", "_"), _value(value)
+
+
+def _value(text: str) -> Any:
+    """A word as the number, truth value or text that it is."""
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+# ---------------------------------------------------------------------- figures
+
+
+@command("evaluate")
+def evaluate(
+    run: RunPath,
+    source: SourcePath,
+    samples: Annotated[int, typer.Option(min=1, help="Draws for each item's likelihood.")] = 500,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many items.")] = None,
+    seed: Seed = 0,
+) -> dict[str, Any]:
+    """ELBO, rate, distortion, −log p(x) by importance sampling, bits per dimension, active units; nats per datum."""
+    opened = _open(run)
+    items = opened.items(source)
+    if limit is not None:
+        import torch
+
+        items = items.subset(torch.arange(min(limit, len(items))))
+    return opened.evaluate(items, samples, seed)
+
+
+@command("score")
+def score(
+    run: RunPath,
+    source: SourcePath,
+    out: Out,
+    alpha: Annotated[float, typer.Option(min=0, max=1, help="Flag items with a p-value up to this.")] = 0.01,
+    budget: Annotated[int | None, typer.Option(min=0, help="Flag so many of the oddest instead.")] = None,
+) -> dict[str, Any]:
+    """How odd each item is: −ELBO, and a p-value against the held-out data."""
+    from vaekit import outputs
+
+    found = _open(run).score(source, alpha, budget)
+    table = {
+        "row": range(len(found.score)),
+        "score": found.score,
+        "p_value": found.p_value,
+        "flag": found.flag,
+    }
+    if out.suffix in (".npz", ".npy"):
+        outputs.write_arrays(out, {name: _array(column) for name, column in table.items()})
+    else:
+        outputs.write_table(_tabular(out), table)
+    return {"n": len(found.score), "flagged": int(found.flag.sum()), "alpha": alpha, "out": str(out)}
+
+
+# ---------------------------------------------------------------------- items
+
+
+@command("sample")
+def sample(
+    run: RunPath,
+    out: Out,
+    n: Annotated[int, typer.Option(min=1, help="How many.")] = 16,
+    seed: Seed = 0,
+    temperature: Annotated[float, typer.Option(min=0, help="Spread of the prior.")] = 1.0,
+    where: Annotated[list[str] | None, typer.Option(help="label=NAME, for a conditional model.")] = None,
+    draw: Annotated[
+        bool | None,
+        typer.Option("--draw/--mean", help="Draws from p(x|z), or its means. [as suits the kind]"),
+    ] = None,
+) -> dict[str, Any]:
+    """New items from the model."""
+    opened = _open(run)
+    x = opened.sample_x(n, seed, temperature, _where(where), None if draw is None else not draw)
+    return _written(opened, x, out)
+
+
+@command("reconstruct")
+def reconstruct(run: RunPath, source: SourcePath, out: Out) -> dict[str, Any]:
+    """Each item as the model sees it; as a picture, originals above their reconstructions."""
+    import torch
+
+    opened = _open(run)
+    x, made = opened.reconstruct_x(source)
+    if out.suffix.lower() not in _pictures():
+        return _written(opened, made, out)
+    wide, most = min(8, len(x)), min(len(x), 64)
+    pairs = [
+        part
+        for i in range(0, most, wide)
+        for part in (x[i : i + wide], made[i : i + wide])
+        if len(part) == wide
+    ]
+    return _written(opened, torch.cat(pairs), out, columns=wide)
+
+
+@command("interpolate")
+def interpolate(
+    run: RunPath,
+    a: Annotated[str, typer.Argument(metavar="A", help="A file, or SOURCE#row.", show_default=False)],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another.", show_default=False)],
+    out: Out,
+    steps: Annotated[int, typer.Option(min=2, help="Points of the line, both ends included.")] = 9,
+) -> dict[str, Any]:
+    """The line between the codes of two items, decoded."""
+    opened = _open(run)
+    return _written(opened, opened.interpolate_x(a, b, steps), out, columns=steps)
+
+
+@command("traverse")
+def traverse(
+    run: RunPath,
+    out: Out,
+    steps: Annotated[int, typer.Option(min=2, help="Points of each walk.")] = 9,
+) -> dict[str, Any]:
+    """One latent dimension at a time from −3 to 3, the most used first, a row each."""
+    opened = _open(run)
+    return _written(opened, opened.traverse_x(steps=steps), out, columns=steps)
+
+
+@command("encode")
+def encode(run: RunPath, source: SourcePath, out: Out) -> dict[str, Any]:
+    """Latent codes: mean and standard deviation of q(z|x) for each item."""
+    from vaekit import outputs
+
+    mean, std = _open(run).encode(source, return_std=True)
+    if out.suffix in (".npz", ".npy"):
+        outputs.write_arrays(out, {"mean": mean, "std": std})
+    else:
+        columns = {f"mean_{d}": mean[:, d] for d in range(mean.shape[1])}
+        columns |= {f"std_{d}": std[:, d] for d in range(mean.shape[1])}
+        outputs.write_table(_tabular(out), columns)
+    return {"n": len(mean), "latent": mean.shape[1], "out": str(out)}
+
+
+@command("decode")
+def decode(
+    run: RunPath,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `encode` wrote.", show_default=False)],
+    out: Out,
+) -> dict[str, Any]:
+    """Items from latent codes."""
+    import numpy as np
+
+    from vaekit import outputs
+
+    table = outputs.read_table(file)
+    columns = [name for name in table if name.startswith("mean_")]
+    if "mean" not in table and not columns:
+        raise UsageError(
+            "E103", f"there are no codes (mean, or mean_0 …) in it: {', '.join(table)}.", where=file
+        )
+    z = (
+        table["mean"]
+        if "mean" in table
+        else np.stack([table[name].astype(np.float32) for name in columns], 1)
+    )
+    opened = _open(run)
+    return _written(opened, opened.decode_x(z), out)
+
+
+# ---------------------------------------------------------------------- runs
+
+
+@command("report")
+def report(run: RunPath) -> dict[str, Any]:
+    """Write report.html again from what the run folder holds."""
+    from vaekit.report import write_report
+
+    path = write_report(run)
+    return {"report": str(path)}
+
+
+@command("inspect")
+def inspect_(path: Annotated[Path, typer.Argument(metavar="RUN|FILE", show_default=False)]) -> dict[str, Any]:
+    """What a run, model folder or weights file holds, without loading or running any of it."""
+    from vaekit.inspection import inspected
+
+    found = inspected(path)
+    return {**found, "text": json_.dumps(files.finite(found), indent=1, ensure_ascii=False)}
+
+
+@command("presets")
+def presets(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One of them, in full.")] = None,
+) -> dict[str, Any]:
+    """The named variants: authors, year, what each is for, its objective."""
+    from vaekit.presets import about
+
+    found = about()
+    if name is not None:
+        known = {entry["name"]: entry for entry in found}
+        if name not in known:
+            raise UsageError("E101", f"there is no preset {name!r}; {nearest(name, known)}")
+        found = [known[name]]
+    lines = [
+        f"{e['name']:16} {e['objective']:52} {e['summary']} ({e['authors']}, {e['year']})" for e in found
+    ]
+    if name is not None:
+        lines = [f"{key}: {value}" for key, value in found[0].items()]
+    return {"list": found, "text": "\n".join(lines)}
+
+
+# ---------------------------------------------------------------------- what they share
+
+
+def _open(path: Path) -> Any:
+    from vaekit.run import Run
+
+    return Run(path)
+
+
+def _written(run: Any, x: Any, out: Path, columns: int | None = None) -> dict[str, Any]:
+    from vaekit import outputs
+
+    outputs.write_items(out, run.kind.decode(x), run.kind, x, columns)
+    return {"n": len(x), "out": str(out)}
+
+
+def _where(pairs: list[str] | None) -> dict[str, str] | None:
+    if pairs and any("=" not in pair for pair in pairs):
+        raise UsageError("E103", f"--where {pairs[0]}: column=value is expected.", hint="--where label=3")
+    return dict(pair.split("=", 1) for pair in pairs) if pairs else None
+
+
+def _tabular(out: Path) -> Path:
+    from vaekit.outputs import TABLES
+
+    if out.suffix not in TABLES:
+        raise UsageError(
+            "E107", f"--out {out}: this is written as a table.", hint="one of .csv, .parquet, .npz"
+        )
+    return out
+
+
+def _pictures() -> tuple[str, ...]:
+    from vaekit.outputs import PICTURES
+
+    return PICTURES
+
+
+def _array(column: Any) -> Any:
+    import numpy as np
+
+    return np.asarray(column)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        from vaekit import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+def main(words: list[str] | None = None) -> NoReturn:
+    """Run a command; whatever goes wrong becomes a short message and an exit code."""
+    words = sys.argv[1:] if words is None else words
+    debug = "--debug" in words
+    try:
+        code = app(words, standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except VaekitError as error:
+        sys.exit(_said(str(error), error.exit_code, debug))
+    except KeyboardInterrupt as stop:
+        sys.exit(_said(str(stop) or "stopped", 128 + getattr(stop, "signum", 2), debug))
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:
+        sys.exit(_failed(error, debug))
+
+
+def _failed(error: Exception, debug: bool) -> int:
+    """Errors that are not ours: of the command line itself, of memory, of the library, or a bug."""
+    show = getattr(error, "format_message", None)
+    if show is not None:  # the command line's own: an unknown command or option, a missing argument
+        return _said(f"E102 unknown-option: {show()}\n  try: vaekit --help", 2, debug)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return _said("E403 out-of-memory: it does not fit.\n  try: --batch-size 32", 5, debug)
+    if isinstance(error, ValueError):
+        return _said(f"E103 bad-value: {error}", 2, debug)
+    return _said(
+        f"a bug of ours, sorry ({type(error).__name__}: {error})\n  try: the same with --debug", 1, debug
+    )
+
+
+def _said(text: str, code: int, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    say("\n".join(text.splitlines()[:5]))
+    return code

@@ -1,0 +1,121 @@
+"""What a model is trained on: items kept raw in memory, turned into a batch at the moment of use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from vaekit.data.kind import Kind
+    from vaekit.distributions import Noise
+
+
+@dataclass
+class Batch:
+    """B rows in the model's own space.
+
+    Attributes:
+        x: (B, *shape) values.
+        c: (B, A) condition, or None.
+        mask: (B, *shape) true where a value was observed, or None where all were.
+        y: (B,) label index, -1 where unknown, or None.
+        weight: (B,) weight of each row in a mean, or None for equal ones.
+        index: (B,) the rows' places in the whole data, or None.
+    """
+
+    x: Tensor
+    c: Tensor | None = None
+    mask: Tensor | None = None
+    y: Tensor | None = None
+    weight: Tensor | None = None
+    index: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same rows on another device."""
+        own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Batch(**{name: t if t is None else t.to(device, non_blocking=True) for name, t in own.items()})
+
+
+class Items:
+    """N raw items in memory: the storage type stays as it came (uint8 images stay uint8) until a batch is made.
+
+    Args:
+        raw: (N, *shape) in storage form.
+        kind: Turns raw rows into batches; without one, rows are taken as they are.
+        labels: (N,) label index, -1 where unknown, or None.
+        mask: (N, *shape) true where a value was observed, or None.
+
+    Example:
+        >>> items = Items(torch.arange(6.0).view(3, 2))
+        >>> items.batch(torch.tensor([2, 0])).x
+        tensor([[4., 5.],
+                [0., 1.]])
+    """
+
+    def __init__(
+        self, raw: Tensor, kind: Kind | None = None, labels: Tensor | None = None, mask: Tensor | None = None
+    ) -> None:
+        self.raw, self.kind, self.labels, self.mask = raw, kind, labels, mask
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def batch(self, index: Tensor, noise: Noise | None = None) -> Batch:
+        """Rows at the given places.
+
+        Args:
+            index: (B,) places.
+            noise: While training: for what the kind draws anew each time (dynamic binarisation). Without it the batch
+                is always the same.
+        """
+        raw = _rows(self.raw, index)
+        labels = None if self.labels is None else self.labels[index]
+        mask = None if self.mask is None else self.mask[index]
+        if self.kind is None:
+            return Batch(raw, y=labels, mask=mask, index=index)
+        batch = self.kind.encode(raw, labels, noise)
+        batch.index, batch.mask = index, batch.mask if mask is None else mask
+        return batch
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Every row once, in order, in batches of at most `size`."""
+        for start in range(0, len(self), size):
+            yield self.batch(torch.arange(start, min(start + size, len(self))))
+
+    def subset(self, index: Tensor) -> Items:
+        """The items at the given places, as items of their own."""
+        pick = lambda t: None if t is None else _rows(t, index)  # noqa: E731
+        return Items(_rows(self.raw, index), self.kind, pick(self.labels), pick(self.mask))
+
+
+def _rows(t: Tensor, index: Tensor) -> Tensor:
+    """t[index]; torch cannot index uint16, so those bits are picked as int16 ones."""
+    if t.dtype == torch.uint16:
+        return t.view(torch.int16)[index].view(torch.uint16)
+    return t[index]
+
+
+def as_items(data: Any) -> Items:
+    """Items from what people hand over: items, a tensor, an array, or a torch Dataset of tensors.
+
+    Raises:
+        TypeError: It is none of these.
+    """
+    if isinstance(data, Items):
+        return data
+    if isinstance(data, Tensor):
+        return Items(data)
+    if hasattr(data, "__array__"):
+        return Items(torch.as_tensor(data))
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        rows = [data[i] for i in range(len(data))]
+        firsts = [row[0] if isinstance(row, list | tuple) else row for row in rows]
+        return Items(torch.stack([torch.as_tensor(first) for first in firsts]))
+    raise TypeError(f"data must be a tensor, an array, a torch Dataset or vaekit items, not {type(data).__name__}")

@@ -1,0 +1,256 @@
+"""Images: grey or colour, 8 or 16 bit or floats, all of one size; what the model sees lies in [0, 1]."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vaekit.recipes import configurable
+from vaekit.data.batch import Batch
+from vaekit.data.checks import check_dtype, finite
+from vaekit.data.kind import Kind
+from vaekit.data.labels import labelled
+from vaekit.data.levels import as_array, row_keys, storage, to_storage
+from vaekit.distributions import (
+    MEAN,
+    Bernoulli,
+    DiscretizedLogistic,
+    Family,
+    Gaussian,
+    Noise,
+    RowNoise,
+    Shared,
+)
+from vaekit.errors import DataError
+from vaekit.networks import MLP, ConvDecoder, ConvEncoder
+
+Binarize = Literal["none", "dynamic", "threshold"]
+
+MLP_VALUES = 1024  # images of at most this many values get dense networks: on a CPU they learn faster there
+UNIT_SCALE = 0.1  # where a learned scale begins for values in [0, 1]
+
+
+@configurable
+class Images(Kind):
+    """Images of one size.
+
+    The model sees x = raw / (L − 1) in [0, 1]. Binarised, it sees bits with P(x = 1) = raw / (L − 1): drawn anew for
+    each training batch, and otherwise drawn once from the seed and the image itself.
+
+    Args:
+        channels, height, width: Shape of one image.
+        levels: Number L of integer levels; 256 for 8 bit, 65536 for 16 bit, 0 for floats in [0, 1].
+        family: The likelihood; None chooses by levels and binarize.
+        binarize: "none", "dynamic" (as above) or "threshold" (raw ≥ half).
+        labels: Names of the classes.
+        frequencies: The share of each class in the training data.
+        seed: Of the bits that are drawn once.
+        conditional: Whether batches with labels carry them as the condition.
+
+    Raises:
+        ValueError: An argument is out of its range.
+
+    Source: Salakhutdinov, Murray (2008), On the quantitative analysis of deep belief networks (binarisation).
+
+    Example:
+        >>> kind = Images(1, 28, 28)
+        >>> raw = kind.store(np.full((2, 28, 28), 51, dtype=np.uint8))
+        >>> kind.encode(raw).x[0, 0, 0, 0], kind.decode(kind.encode(raw).x)[0, 0, 0]
+        (tensor(0.2000), np.uint8(51))
+    """
+
+    name = "images"
+
+    def __init__(
+        self,
+        channels: int,
+        height: int,
+        width: int,
+        levels: int = 256,
+        family: Family | None = None,
+        binarize: Binarize = "none",
+        labels: Sequence[str] = (),
+        frequencies: Sequence[float] = (),
+        seed: int = 0,
+        conditional: bool = False,
+    ) -> None:
+        if min(channels, height, width) < 1:
+            raise ValueError(f"an image of {channels} channels and {height}x{width} pixels has no values")
+        if levels != 0 and not 2 <= levels <= 65536:
+            raise ValueError(f"levels is 0 (floats) or 2 to 65536, not {levels}")
+        if binarize not in get_args(Binarize):
+            raise ValueError(f"binarize is one of {', '.join(get_args(Binarize))}, not {binarize!r}")
+        self.channels, self.height, self.width, self.levels = channels, height, width, levels
+        self.binarize: Binarize = binarize
+        self.labels, self.frequencies = tuple(labels), tuple(frequencies)
+        self.seed, self.conditional = seed, conditional
+        self.family = family if family is not None else default_family(levels, binarize)
+
+    def __repr__(self) -> str:
+        extra = "" if self.binarize == "none" else f", binarize={self.binarize!r}"
+        return f"Images({self.channels}, {self.height}, {self.width}, levels={self.levels}{extra})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return (self.channels, self.height, self.width)
+
+    @property
+    def top(self) -> int:
+        """The raw value that stands for 1."""
+        return max(1, self.levels - 1)
+
+    def store(self, values: Any) -> Tensor:
+        """Take images into storage form, never changing their size; a warning says where values had to be rounded.
+
+        Args:
+            values: (N, H, W) for one channel, (N, H, W, C), (N, C, H, W), or one image without N; array or tensor.
+
+        Returns:
+            (N, C, H, W) as uint8, uint16 or float32.
+
+        Raises:
+            DataError: E212 another shape, E203 another range, E206 values that are not finite, E211 no numbers.
+        """
+        array = as_array(values)
+        check_dtype(array.dtype)
+        array = finite(self._with_channels(array))
+        stored = np.ascontiguousarray(to_storage(array, self.levels))
+        return torch.from_numpy(stored if stored.flags.writeable else stored.copy())
+
+    def _with_channels(self, array: np.ndarray) -> np.ndarray:
+        """Any accepted layout as (N, C, H, W)."""
+        last, first = (self.height, self.width, self.channels), self.shape
+        plain = (self.height, self.width) if self.channels == 1 else None
+        if 0 in array.shape:
+            raise DataError("E202", f"there is nothing in this array: its shape is {array.shape}.")
+        if plain and array.shape[-2:] == plain and array.ndim in (2, 3):
+            return array.reshape(-1, *first)
+        if array.shape[-3:] == last and array.ndim in (3, 4):
+            return np.moveaxis(array.reshape(-1, *last), -1, 1)
+        if array.shape[-3:] == first and array.ndim in (3, 4):
+            return array.reshape(-1, *first)
+        raise self._other_shape(array.shape)
+
+    def _other_shape(self, came: tuple[int, ...]) -> DataError:
+        size = f"{self.height}x{self.width}"
+        wanted = f"(N, {self.height}, {self.width}, {self.channels})"
+        wanted += f" or (N, {self.height}, {self.width})" if self.channels == 1 else ""
+        hint = f"make every image {size} with {self.channels} channel{'s' if self.channels > 1 else ''} first"
+        return DataError("E212", f"images of shape {wanted} are expected, not {came}.", hint=hint)
+
+    def encode(self, raw: Tensor, labels: Tensor | None = None, noise: Noise | None = None) -> Batch:
+        """Raw images as a batch in [0, 1].
+
+        Args:
+            raw: (B, C, H, W) in storage form.
+            labels: (B,) class indices, or None.
+            noise: Draws the bits of dynamic binarisation; without it they are always the same.
+        """
+        if self.binarize == "dynamic":
+            return labelled(self, self._bits(raw, noise), labels)
+        x = raw.float() if self.levels == 0 else raw.float().div_(self.top)  # (B, C, H, W)
+        return labelled(self, (x >= 0.5).float() if self.binarize == "threshold" else x, labels)
+
+    def _bits(self, raw: Tensor, noise: Noise | None) -> Tensor:
+        if noise is None or noise is MEAN:
+            noise = RowNoise(self.seed, "binarize", row_keys(raw))
+        if isinstance(noise, RowNoise) or self.levels == 0:
+            x = raw.double().div_(self.top)  # in double, so that raw = top is 1 for certain
+            return (noise.uniform(raw.shape, x) < x).float()
+        bars = _bars(noise, raw.shape, self.top)
+        return torch.from_numpy((raw.cpu().numpy() > bars).astype(np.float32)).to(raw.device)
+
+    def decode(self, x: Tensor) -> np.ndarray:
+        """The model's values as images in the range of the training data.
+
+        Args:
+            x: (B, C, H, W) in [0, 1]; values outside are clamped.
+
+        Returns:
+            (B, H, W) for one channel, else (B, H, W, C): uint8, uint16, or float32 where there are no levels.
+        """
+        unit = x.detach().cpu().float().clamp(0, 1)
+        if self.levels == 0:
+            return _channels_last(unit.numpy())
+        return _channels_last((unit * self.top).round().numpy().astype(storage(self.levels)))
+
+    def picture(self, x: Tensor) -> np.ndarray:
+        """The model's values as 8-bit images to look at, whatever the levels of the data.
+
+        Args:
+            x: (B, C, H, W) in [0, 1]; values outside are clamped.
+
+        Returns:
+            (B, H, W) for one channel, else (B, H, W, C), uint8.
+        """
+        unit = x.detach().cpu().float().clamp(0, 1)
+        return _channels_last((unit * 255).round().numpy().astype(np.uint8))
+
+    def encoder(self, outputs: int, condition: int = 0) -> nn.Module:
+        if math.prod(self.shape) <= MLP_VALUES:
+            return MLP(self.shape, outputs, condition=condition)
+        return ConvEncoder(self.shape, outputs, condition=condition)
+
+    def decoder(self, inputs: int, family: Family | None = None, condition: int = 0) -> nn.Module:
+        channels = (family or self.family).size(self.channels)
+        if math.prod(self.shape) <= MLP_VALUES:
+            return MLP(inputs, (channels, self.height, self.width), condition=condition)
+        return ConvDecoder(inputs, (channels, self.height, self.width), condition=condition)
+
+    def log_volume(self, batch: Batch) -> float | Tensor:
+        """−(number of observed values) · log(L − 1) for a density over integer levels; a mass needs nothing.
+
+        Returns:
+            One number for all rows, or (B,) where a mask counts the observed values.
+        """
+        if self.family.discrete or self.levels == 0 or self.binarize != "none":
+            return 0.0
+        each = -math.log(self.top)
+        if batch.mask is None:
+            return each * math.prod(self.shape)
+        return each * batch.mask.flatten(1).sum(1, dtype=torch.float32)
+
+
+def default_family(levels: int, binarize: Binarize = "none") -> Family:
+    """The likelihood for images nobody chose one for.
+
+    Args:
+        levels: Number of levels; 0 for floats.
+        binarize: How the images are binarised.
+
+    Example:
+        >>> type(default_family(256)).__name__, type(default_family(256, "dynamic")).__name__
+        ('DiscretizedLogistic', 'Bernoulli')
+    """
+    if levels == 2 or binarize != "none":
+        return Bernoulli()
+    return Gaussian(Shared(UNIT_SCALE)) if levels == 0 else DiscretizedLogistic(levels)
+
+
+def _bars(noise: Noise, shape: Sequence[int], top: int) -> np.ndarray:
+    """Uniform whole numbers 0 … top − 1 to hold raw values against: P(raw > bar) = raw / top, exactly."""
+    rank, ranks = noise.part
+    whole = (shape[0] * ranks, *shape[1:])  # drawn for all ranks, so that ranks do not change what a row gets
+    return _uniform(noise.generator, math.prod(whole), top).reshape(whole)[
+        rank * shape[0] : (rank + 1) * shape[0]
+    ]
+
+
+def _uniform(generator: np.random.Generator, count: int, top: int) -> np.ndarray:
+    if top != 255:
+        return generator.integers(0, top, count, dtype=storage(top + 1).type)
+    # raw bytes with the value 255 drawn again: a third of the time that `integers` takes on this hot path
+    numbers = generator.bit_generator.random_raw(-(-count // 8)).astype("<u8").view(np.uint8)[:count]
+    again = np.flatnonzero(numbers == 255)
+    numbers[again] = generator.integers(0, 255, len(again), dtype=np.uint8)
+    return numbers
+
+
+def _channels_last(images: np.ndarray) -> np.ndarray:
+    """(B, C, H, W) to (B, H, W, C), and (B, 1, H, W) to (B, H, W)."""
+    return images[:, 0] if images.shape[1] == 1 else np.ascontiguousarray(np.moveaxis(images, 1, -1))

@@ -1,0 +1,68 @@
+"""A kind of data: what the raw values are. The only place that knows; it is saved with the model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from vaekit.data.batch import Batch
+from vaekit.distributions import Family, Noise
+
+
+class Kind(ABC):
+    """What the raw values are, how the model sees them, and which likelihood and networks suit them.
+
+    Attributes:
+        name: The word users type after `--kind`.
+        shape: Shape of one item as the model sees it, (C, H, W) or (D,).
+        family: The default likelihood.
+        labels: Names of the classes, in the order of their index; empty if there are none.
+        frequencies: How often each class came in training, in the order of `labels`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    family: Family
+    labels: tuple[str, ...]
+    frequencies: tuple[float, ...]
+
+    @abstractmethod
+    def store(self, values: Any) -> Tensor:
+        """Take a user's array into storage form, (N, *shape), holding it against what the model was trained on.
+
+        Raises:
+            DataError: Another shape, another range, or values that are not finite (named by row).
+        """
+
+    @abstractmethod
+    def encode(self, raw: Tensor, labels: Tensor | None = None, noise: Noise | None = None) -> Batch:
+        """Raw rows (B, *shape) in storage form as a batch in the model's space; without noise always the same."""
+
+    @abstractmethod
+    def decode(self, x: Tensor) -> np.ndarray:
+        """The model's values (B, *shape) as what users know: images 0..255, vectors in their own units."""
+
+    @abstractmethod
+    def encoder(self, outputs: int, condition: int = 0) -> nn.Module:
+        """A sensible network from one item to `outputs` numbers."""
+
+    @abstractmethod
+    def decoder(self, inputs: int, family: Family | None = None, condition: int = 0) -> nn.Module:
+        """A sensible network from `inputs` numbers to the parameters of a likelihood for one item."""
+
+    def log_volume(self, batch: Batch) -> float | Tensor:
+        """Nats to add to a log density of the model's values so that it is one of the user's values.
+
+        The model may see values divided by s; p(user's) = p(model's) / s for each of them.
+        """
+        return 0.0
+
+    def condition(self, labels: Tensor) -> Tensor:
+        """Label indices (B,) as the condition the networks see, (B, classes); an unknown label is a row of zeros."""
+        from torch.nn import functional
+
+        known = labels.clamp(min=0)
+        return functional.one_hot(known, len(self.labels)).float() * (labels >= 0).unsqueeze(1)

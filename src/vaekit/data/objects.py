@@ -1,0 +1,106 @@
+"""Objects in memory: arrays, tensors, torch datasets, lists of arrays or of image files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaekit.data.checks import check_dtype, check_room
+from vaekit.data.labels import index_labels
+from vaekit.data.levels import as_array
+from vaekit.data.loaded import Source
+from vaekit.data.pictures import read_files
+from vaekit.errors import DataError
+
+
+def read_object(source: Any, image_size: int | None = None) -> Source:
+    """Values from an object in memory.
+
+    Args:
+        source: An array, a tensor, a table with numbers in every column, a torch Dataset of items or (item, label)
+            pairs, or a list of arrays or of image files.
+        image_size: As in `read_files`; for image files only.
+
+    Raises:
+        DataError: E211 it is none of these, E205 items of several shapes, E209 objects instead of numbers.
+
+    Example:
+        >>> read_object([[1.0, 2.0], [3.0, 4.0]]).values.shape
+        (2, 2)
+    """
+    if hasattr(source, "tocsr") or getattr(source, "is_sparse", False):
+        raise DataError(
+            "E211", "this is a sparse matrix; a dense array is needed.", hint="hand over .toarray()"
+        )
+    if hasattr(source, "__array__") or hasattr(source, "__array_interface__"):
+        return Source(as_array(source))
+    if isinstance(source, list | tuple):
+        return _from_list(source, image_size)
+    if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not isinstance(source, dict):
+        return _from_dataset(source)
+    hint = "hand over an array, a tensor, a torch Dataset, or the path of a folder or file"
+    raise DataError("E211", f"data cannot be read from an object of type {type(source).__name__}.", hint=hint)
+
+
+def _from_list(items: Sequence[Any], image_size: int | None) -> Source:
+    if not items:
+        raise DataError("E202", "the list is empty.")
+    if all(isinstance(item, str | os.PathLike) for item in items):
+        return read_files([Path(item) for item in items], [str(item) for item in items], "", image_size)
+    return Source(_stacked([as_array(item) for item in items], len(items)))
+
+
+def _from_dataset(dataset: Any) -> Source:
+    """The items of a dataset that answers to len() and to [i], each asked for once."""
+    if not len(dataset):
+        raise DataError("E202", "the dataset is empty.")
+    labels: list[Any] = []
+    source = Source(_stacked((_item(dataset[i], labels) for i in range(len(dataset))), len(dataset)))
+    if len(labels) == len(dataset):
+        _add_labels(source, labels)
+    return source
+
+
+def _item(row: Any, labels: list[Any]) -> np.ndarray:
+    """The values of one row; its label, if it has one, goes into the list."""
+    if isinstance(row, dict):
+        hint = "wrap it so that it answers with (values, label)"
+        raise DataError("E211", f"the dataset's items are dicts with {sorted(row)}, not arrays.", hint=hint)
+    if not isinstance(row, tuple | list):
+        return as_array(row)
+    if len(row) > 1:
+        labels.append(as_array(row[1]))
+    return as_array(row[0])
+
+
+def _stacked(items: Any, count: int) -> np.ndarray:
+    """Arrays of one shape stacked in memory reserved once."""
+    values = np.empty(0)
+    for i, item in enumerate(items):
+        if i == 0:
+            check_dtype(item.dtype)
+            check_room((count, *item.shape), item.dtype)
+            values = np.empty((count, *item.shape), item.dtype)
+        if item.shape != values.shape[1:]:
+            message = f"item {i} has the shape {item.shape}, the ones before it {values.shape[1:]}."
+            raise DataError("E205", message, hint="make them all the same first")
+        if not np.can_cast(item.dtype, values.dtype):  # whole numbers first and fractions later
+            check_dtype(item.dtype)
+            values = values.astype(np.result_type(values, item))
+        values[i] = item
+    return values
+
+
+def _add_labels(source: Source, labels: list[Any]) -> None:
+    if any(label.size != 1 for label in labels):
+        source.notes.append("the dataset's second entries are not one value each and are not used as labels.")
+        return
+    column = np.array([label.reshape(())[()] for label in labels])
+    try:
+        source.labels, source.label_names = index_labels(column, len(source.values))
+    except DataError as error:
+        source.notes.append(f"the dataset's second entries are not used as labels: {error.message}")

@@ -1,0 +1,214 @@
+"""Vectors: rows of numbers with no order among the columns, standardised for the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vaekit.recipes import configurable
+from vaekit.data.batch import Batch
+from vaekit.data.checks import check_dtype, chunks, finite
+from vaekit.data.kind import Kind
+from vaekit.data.labels import labelled
+from vaekit.data.levels import as_array, bad_scale, whole
+from vaekit.distributions import (
+    Bernoulli,
+    Categorical,
+    ContinuousBernoulli,
+    Family,
+    Gaussian,
+    Noise,
+    PerDimension,
+)
+from vaekit.errors import DataError
+from vaekit.networks import MLP
+
+FEW = 64  # up to so many columns the small networks do
+SMALL, LARGE = (128, 128), (400, 400)
+
+
+@configurable
+class Vectors(Kind):
+    """Rows of D numbers.
+
+    The model sees x = (raw − mean) / scale, computed in float64 and kept in float32.
+
+    Args:
+        dim: D.
+        mean, scale: (D,) what to subtract and to divide by; None leaves the values as they are.
+        family: The likelihood; None is a Gaussian with one scale per column.
+        labels: Names of the classes.
+        frequencies: The share of each class in the training data.
+        conditional: Whether batches with labels carry them as the condition.
+
+    Raises:
+        ValueError: An argument is out of its range.
+
+    Example:
+        >>> kind = Vectors(2, mean=[10.0, 0.0], scale=[5.0, 1.0])
+        >>> kind.encode(kind.store([[20.0, 3.0]])).x
+        tensor([[2., 3.]])
+    """
+
+    name = "vectors"
+
+    def __init__(
+        self,
+        dim: int,
+        mean: Sequence[float] | None = None,
+        scale: Sequence[float] | None = None,
+        family: Family | None = None,
+        labels: Sequence[str] = (),
+        frequencies: Sequence[float] = (),
+        conditional: bool = False,
+    ) -> None:
+        if dim < 1 or any(part is not None and len(part) != dim for part in (mean, scale)):
+            raise ValueError(
+                f"dim is at least 1, and mean and scale have one number for each of the {dim} columns"
+            )
+        if scale is not None and min(scale) <= 0:
+            raise ValueError("every scale is above 0")
+        self.dim = dim
+        self.mean = None if mean is None else [float(value) for value in mean]
+        self.scale = None if scale is None else [float(value) for value in scale]
+        self.labels, self.frequencies, self.conditional = tuple(labels), tuple(frequencies), conditional
+        self.family = family if family is not None else Gaussian(PerDimension((dim,)))
+        self._mean = torch.tensor(self.mean or [0.0] * dim, dtype=torch.float64)
+        self._scale = torch.tensor(self.scale or [1.0] * dim, dtype=torch.float64)
+
+    def __repr__(self) -> str:
+        return f"Vectors({self.dim})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return (self.dim,)
+
+    def store(self, values: Any) -> Tensor:
+        """Take rows into storage form.
+
+        Args:
+            values: (N, D), one row (D,), or (N, …) of D values each; array or tensor. For D = 1 also (N,).
+
+        Returns:
+            (N, D) float32, or float64 where float32 would lose digits.
+
+        Raises:
+            DataError: E212 another number of columns, E203 values the likelihood cannot score, E206 not finite,
+                E211 no numbers.
+        """
+        array = as_array(values)
+        check_dtype(array.dtype)
+        rows = finite(self._as_rows(array))
+        self._check_range(rows)
+        stored = np.ascontiguousarray(rows, dtype=_storage(rows))
+        return torch.from_numpy(stored if stored.flags.writeable else stored.copy())
+
+    def _as_rows(self, array: np.ndarray) -> np.ndarray:
+        if 0 in array.shape:
+            raise DataError("E202", f"there is nothing in this array: its shape is {array.shape}.")
+        if array.shape == (self.dim,):
+            return array.reshape(1, self.dim)
+        if array.ndim >= 1 and array[0].size == self.dim:
+            return array.reshape(-1, self.dim)
+        message = f"rows of {self.dim} numbers are expected, not an array of shape {array.shape}."
+        raise DataError("E212", message, hint="give the columns of the training data, in the same order")
+
+    def _check_range(self, rows: np.ndarray) -> None:
+        name = type(self.family).__name__
+        if isinstance(self.family, Bernoulli | ContinuousBernoulli) and (rows.min() < 0 or rows.max() > 1):
+            raise bad_scale(rows, f"the {name} likelihood needs [0, 1]", hint="--likelihood auto")
+        if isinstance(self.family, Categorical):
+            top = self.family.levels - 1
+            if rows.min() < 0 or rows.max() > top or not whole(rows):
+                raise bad_scale(
+                    rows, f"the {name} likelihood needs whole numbers 0..{top}", hint="--likelihood auto"
+                )
+
+    def encode(self, raw: Tensor, labels: Tensor | None = None, noise: Noise | None = None) -> Batch:
+        """Raw rows as a batch of standardised ones.
+
+        Args:
+            raw: (B, D) in storage form.
+            labels: (B,) class indices, or None.
+            noise: Unused: nothing here is drawn.
+        """
+        if self.mean is None and self.scale is None:
+            return labelled(self, raw.float(), labels)
+        mean, scale = self._mean.to(raw.device), self._scale.to(raw.device)
+        return labelled(self, ((raw.double() - mean) / scale).float(), labels)
+
+    def decode(self, x: Tensor) -> np.ndarray:
+        """The model's values in the columns' own units.
+
+        Args:
+            x: (B, D).
+
+        Returns:
+            (B, D) float64: a float32 would lose what stands far from zero.
+        """
+        return (x.detach().cpu().double() * self._scale + self._mean).numpy()
+
+    def encoder(self, outputs: int, condition: int = 0) -> nn.Module:
+        return MLP(self.dim, outputs, hidden=self._hidden, condition=condition)
+
+    def decoder(self, inputs: int, family: Family | None = None, condition: int = 0) -> nn.Module:
+        return MLP(inputs, (family or self.family).size(self.dim), hidden=self._hidden, condition=condition)
+
+    @property
+    def _hidden(self) -> tuple[int, ...]:
+        return SMALL if self.dim <= FEW else LARGE
+
+    def log_volume(self, batch: Batch) -> float | Tensor:
+        """−Σ log scale over the observed values for a density; a mass needs nothing.
+
+        Returns:
+            One number for all rows, or (B,) where a mask says which values were observed.
+        """
+        if self.family.discrete or self.scale is None:
+            return 0.0
+        each = -self._scale.log()  # (D,)
+        if batch.mask is None:
+            return float(each.sum())
+        return (batch.mask * each.to(batch.mask.device)).sum(1).float()
+
+
+def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column in one pass; a constant column gets the scale 1.
+
+    Args:
+        values: (N, D) numbers.
+
+    Returns:
+        (D,) and (D,), float64.
+
+    Source: Chan, Golub, LeVeque (1983), Algorithms for computing the sample variance (merging of parts).
+
+    Example:
+        >>> moments(np.array([[0.0, 7.0], [2.0, 7.0]]))
+        (array([1., 7.]), array([1., 1.]))
+    """
+    count, mean, square = 0, np.zeros(values.shape[1]), np.zeros(values.shape[1])
+    for part in chunks(values):
+        part = part.astype(np.float64)
+        center, total = part.mean(0), count + len(part)
+        square += ((part - center) ** 2).sum(0) + (center - mean) ** 2 * (count * len(part) / total)
+        mean += (center - mean) * (len(part) / total)
+        count = total
+    scale = np.sqrt(square / count)
+    return mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
+
+
+def _storage(rows: np.ndarray) -> np.dtype:
+    """float32, unless that would lose digits of float64 or of large whole numbers."""
+    wide = rows.dtype.itemsize > 4 if rows.dtype.kind == "f" else rows.dtype.itemsize > 2 and _beyond(rows)
+    return np.dtype(np.float64 if wide else np.float32)
+
+
+def _beyond(rows: np.ndarray) -> bool:
+    return (
+        max(abs(int(rows.min())), abs(int(rows.max()))) > 1 << 24
+    )  # whole numbers that float32 holds exactly

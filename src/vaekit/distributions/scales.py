@@ -1,0 +1,159 @@
+"""The scale of a location–scale family: fixed, learned and shared, learned for each dimension, predicted, or optimal.
+
+A squared error with an untuned weight is a Gaussian with a wrong fixed scale: the usual cause of blur and collapse.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vaekit.recipes import configurable
+
+
+class Scale(nn.Module, ABC):
+    """How a location–scale family gets its scale."""
+
+    def size(self, dim: int) -> int:
+        """How many numbers of the network describe the scales of `dim` values."""
+        return 0
+
+    @abstractmethod
+    def forward(self, params: Tensor, loc: Tensor) -> Tensor:
+        """The scale, broadcastable to `loc` (N, *shape); `params` (N, size, …) is the network's share."""
+
+    def best(self, x: Tensor, loc: Tensor, mask: Tensor | None) -> Tensor | None:
+        """The scale that these values ask for while training, (); None where it does not depend on them."""
+        return None
+
+    def commit(self, scale: Tensor) -> None:
+        """Learn from a batch's scale, after the finite check; nothing by default."""
+
+
+def positive(t: Tensor, initial: float, floor: float) -> Tensor:
+    """Any number to a scale: softplus with `positive(0) = initial`, never below `floor`.
+
+    It grows linearly, not exponentially, so that no finite input gives an infinite scale.
+    """
+    return floor + (initial - floor) / math.log(2) * functional.softplus(t)
+
+
+@configurable
+class Fixed(Scale):
+    """The same known scale everywhere.
+
+    Args:
+        value: The scale, in the data's units.
+    """
+
+    def __init__(self, value: float = 1.0) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, params: Tensor, loc: Tensor) -> Tensor:
+        return torch.full_like(loc, self.value)
+
+
+@configurable
+class Shared(Scale):
+    """One scale for all values, learned with the ELBO.
+
+    Args:
+        initial: Where learning begins.
+        floor: It never goes below.
+
+    Source: Rybkin, Daniilidis, Levine (2021), Simple and effective VAE training with calibrated decoders,
+        arXiv:2006.13202.
+    """
+
+    def __init__(self, initial: float = 1.0, floor: float = 1e-3) -> None:
+        super().__init__()
+        self.initial, self.floor = initial, floor
+        self.raw = nn.Parameter(torch.zeros(()))
+
+    def forward(self, params: Tensor, loc: Tensor) -> Tensor:
+        return positive(self.raw, self.initial, self.floor).expand_as(loc)
+
+
+@configurable
+class PerDimension(Scale):
+    """One learned scale for each dimension, the same for all items.
+
+    Args:
+        shape: Shape of one item.
+        initial, floor: As in `Shared`.
+    """
+
+    def __init__(self, shape: Sequence[int], initial: float = 1.0, floor: float = 1e-2) -> None:
+        super().__init__()
+        self.shape, self.initial, self.floor = tuple(shape), initial, floor
+        self.raw = nn.Parameter(torch.zeros(self.shape))
+
+    def forward(self, params: Tensor, loc: Tensor) -> Tensor:
+        return positive(self.raw, self.initial, self.floor).expand_as(loc)
+
+
+@configurable
+class Predicted(Scale):
+    """A scale for each item and dimension, from the network.
+
+    Args:
+        initial, floor: As in `Shared`.
+    """
+
+    def __init__(self, initial: float = 1.0, floor: float = 1e-4) -> None:
+        super().__init__()
+        self.initial, self.floor = initial, floor
+
+    def size(self, dim: int) -> int:
+        return dim
+
+    def forward(self, params: Tensor, loc: Tensor) -> Tensor:
+        return positive(params, self.initial, self.floor)
+
+
+@configurable
+class Optimal(Scale):
+    """The scale that maximises the likelihood, in closed form: σ² = mean (x − μ)².
+
+    While training it is the batch's own, over the observed values; evaluation uses a running mean, saved with the
+    model (a scale that depended on x would be no density).
+
+    Args:
+        decay: Share of the running mean that one step keeps.
+        floor: It never goes below.
+
+    Source: Rybkin, Daniilidis, Levine (2021), arXiv:2006.13202.
+    """
+
+    square: Tensor
+    total: Tensor
+
+    def __init__(self, decay: float = 0.99, floor: float = 1e-3) -> None:
+        super().__init__()
+        self.decay, self.floor = decay, floor
+        self.register_buffer("square", torch.zeros(()))  # running Σ of weights × σ²
+        self.register_buffer("total", torch.zeros(()))  # running Σ of weights
+
+    def forward(self, params: Tensor, loc: Tensor) -> Tensor:
+        running = torch.where(
+            self.total > 0, self.square / self.total.clamp(min=1e-12), torch.ones_like(self.square)
+        )
+        return running.sqrt().clamp(min=self.floor).to(loc.dtype).expand_as(loc)
+
+    def best(self, x: Tensor, loc: Tensor, mask: Tensor | None) -> Tensor:
+        error = (x - loc).detach().square()
+        if mask is not None:
+            error = torch.where(mask.bool(), error, torch.zeros_like(error))
+        count = error.numel() if mask is None else mask.sum().clamp(min=1)
+        return (error.sum() / count).sqrt().clamp(min=self.floor)
+
+    @torch.no_grad()
+    def commit(self, scale: Tensor) -> None:
+        self.square.mul_(self.decay).add_((1 - self.decay) * scale.flatten()[0].float().square())
+        self.total.mul_(self.decay).add_(1 - self.decay)

@@ -1,0 +1,351 @@
+"""One training run in its folder: train, keep the best, calibrate, save, report.
+
+Everything that the clock decides is written into config.yaml at the first start and reused, so that the same command
+after a crash goes on and ends in the same weights.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaekit import config as configuration
+from vaekit import files, outputs, pages, persistence
+from vaekit.config import Config
+from vaekit.data import Items
+from vaekit.errors import DivergedError, ResourceError
+from vaekit.evaluation import codes, evaluate, scores
+from vaekit.objectives import Rate, at
+from vaekit.prepare import Data, compose
+from vaekit.progress import Line
+from vaekit.report import gather, write_report
+from vaekit.signals import Interrupted, Stop, stops
+from vaekit.training import (
+    Adam,
+    Meter,
+    Progress,
+    averaged,
+    load_checkpoint,
+    measure,
+    save_checkpoint,
+    start,
+    threads,
+    train,
+    warm_cosine,
+)
+
+WATCHED = 2_048  # held-out items in each evaluation while training
+CALIBRATED = 5_000  # held-out scores kept for p-values
+SAVE_EVERY = 30.0  # seconds between checkpoints
+DEFAULT_STEPS, DEFAULT_TIME = 20_000, 600.0  # where no length was asked for: the shorter of the two
+STREAK = 25  # steps in a row that are not finite before giving up
+
+
+@dataclass
+class Best:
+    """The weights with the best held-out figure so far."""
+
+    value: float = math.inf
+    step: int = 0
+    stale: int = 0
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Fitting:
+    """One training run in its folder.
+
+    Args:
+        path: The run folder.
+        data: What it trains on.
+        config: What was asked for.
+        asked: Names of the options that were given.
+        identity: What makes another command the same one.
+        line: Where progress is shown.
+    """
+
+    def __init__(
+        self, path: Path, data: Data, config: Config, asked: set[str], identity: str, line: Line
+    ) -> None:
+        self.path, self.data, self.config, self.asked, self.identity = path, data, config, asked, identity
+        self.line = line
+        self.device = device_of(config.device)
+        self.history: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        self.best, self.elapsed, self.began = Best(), 0.0, time.monotonic()
+        self.watched = _first(data.heldout, WATCHED)
+        self.seen = _first(data.train, WATCHED)
+
+    # ------------------------------------------------------------------ the course of a run
+
+    def run(self) -> None:
+        """Train from where the folder stands to the end, and write everything."""
+        self._measure()
+        steps = self.steps
+        with threads(self.config.threads or 1), stops() as stop:
+            self.model, self.objective = compose(self.data.kind, self.config, steps)
+            self.model.to(self.device), self.objective.to(self.device)
+            self._note_warm_up(steps)
+            self._restore()
+            self._write_facts("running")
+            try:
+                self._train(steps, stop)
+            except DivergedError:
+                self._finish("diverged")
+                raise
+            self._finish("finished")
+
+    def _train(self, steps: int, stop: Stop) -> None:
+        meter, saved = Meter(), time.monotonic()
+        # in a timed run only the clock ends training, and `steps` is what was expected to fit
+        limit = steps if self.config.time is None else 2**62
+        clock = None if self.config.time is None else self._clock
+        progress = train(
+            self.model, self.objective, self.data.train, steps=limit, batch_size=self.config.batch_size,
+            optimizer=self.optimizer, decay=warm_cosine, average=self.config.average, seed=self.config.seed,
+            device=self.device, resume=self.state, clock=clock,
+        )  # fmt: skip
+        for now in progress:
+            meter.add(now)
+            if self.line.due:
+                self.line.show(now.fraction, {"step": now.step, **meter.figures(), **self._latest()})
+            if now.step % (self.config.evaluate_every or 1) == 0 or now.fraction >= 1:
+                self._evaluate(now, meter)
+                self._check_finite(now)
+                if self._enough(now):
+                    return
+            if stop.signum or time.monotonic() - saved > SAVE_EVERY:
+                self._checkpoint(now)
+                saved = time.monotonic()
+            if stop.signum:
+                self._finish("interrupted")
+                raise Interrupted(stop.signum, self.path)
+
+    def _enough(self, now: Progress) -> bool:
+        """Whether held-out data have stopped gaining, long after the last warm-up ended."""
+        waiting = now.step <= self.objective.finish or not self.config.patience
+        if waiting or self.best.stale < self.config.patience:
+            return False
+        self._event(now.step, f"stopped early: no better held-out figure since step {self.best.step}")
+        return True
+
+    # ------------------------------------------------------------------ choices made by the clock
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in all, or as many as were expected to fit the time."""
+        chosen = self.config
+        if chosen.epochs is not None:
+            rows = len(self.data.train)
+            return max(1, math.ceil(chosen.epochs * (rows // min(chosen.batch_size, rows))))
+        return chosen.steps or chosen.at_most or 1
+
+    def _measure(self) -> None:
+        """Fill in what the configuration leaves to the clock, and write it down."""
+        chosen = self.config
+        if chosen.threads is None or chosen.evaluate_every is None:
+            model, objective = compose(self.data.kind, chosen, 1_000)
+            model.to(self.device), objective.to(self.device)
+            all_threads = torch.get_num_threads()
+            tried = [chosen.threads] if chosen.threads else sorted({1, all_threads})
+            speed = measure(model, objective, self.data.train, chosen.batch_size, tried, self.device)
+            chosen.threads = chosen.threads or speed.threads
+            if chosen.steps is None and chosen.epochs is None:
+                fitting = max(1, int((chosen.time or DEFAULT_TIME) / speed.step))
+                chosen.at_most = chosen.at_most or (fitting if chosen.time else min(DEFAULT_STEPS, fitting))
+            began = time.perf_counter()
+            evaluate(model.eval(), self.watched)
+            # an evaluation looks at held-out and at training data; together they take at most a tenth of the time
+            rarest = math.ceil(20 * (time.perf_counter() - began) / speed.step)
+            chosen.evaluate_every = chosen.evaluate_every or max(
+                1, self.steps // 40, min(rarest, self.steps // 4)
+            )
+        configuration.write(self.path / "config.yaml", chosen, self.asked)
+
+    def _clock(self) -> float:
+        """Share of the time that is used up; what follows training has its share kept back."""
+        total = self.config.time or 1.0
+        return self._seconds() / max(total - self._afterwards(total), 0.5 * total)
+
+    @staticmethod
+    def _afterwards(total: float) -> float:
+        return min(0.03 * total + 3.0, 12.0)
+
+    def _seconds(self) -> float:
+        return self.elapsed + time.monotonic() - self.began
+
+    @property
+    def optimizer(self) -> Adam:
+        clip = (
+            20 * math.sqrt(math.prod(self.data.kind.shape)) if self.config.clip is None else self.config.clip
+        )
+        return Adam(self.config.lr, clip=clip or None)
+
+    # ------------------------------------------------------------------ figures
+
+    def _evaluate(self, now: Progress, meter: Meter) -> None:
+        with averaged(self.model, now.state.average):
+            self.model.eval()
+            for split, items in (("train", self.seen), ("heldout", self.watched)):
+                self._record(now, split, evaluate(self.model, items), meter)
+            self._keep_best(now, self.history[-1])
+            self.model.train()
+        meter.clear()
+
+    def _record(self, now: Progress, split: str, found: dict[str, Any], meter: Meter) -> None:
+        figures = {name: found[name] for name in ("elbo", "rate", "distortion", "active_units")}
+        extra = meter.figures() if split == "train" else {}
+        record = {
+            "step": now.step, "split": split, **figures, "beta": self._beta(now.step),
+            "gradient_norm": extra.get("gradient_norm"), "items_per_second": extra.get("items_per_second"),
+            "lr": now.lr, "seconds": round(self._seconds(), 3),
+        }  # fmt: skip
+        self.history.append(files.finite(record))
+        self._write_history()
+
+    def _beta(self, step: int) -> float | None:
+        """What the rate weighs at a step; None where there is no such term."""
+        weights = [at(weight, step) for weight, term in self.objective.parts() if isinstance(term, Rate)]
+        return sum(weights) if weights else None
+
+    def _keep_best(self, now: Progress, record: dict[str, Any]) -> None:
+        """The best by held-out full ELBO; by distortion for a model without a rate."""
+        value = record["distortion"] if record["elbo"] is None else -record["elbo"]
+        if value is not None and value < self.best.value:
+            tensors = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
+            self.best = Best(value, now.step, 0, tensors)
+        else:
+            self.best.stale += 1
+
+    def _latest(self) -> dict[str, Any]:
+        """What the last evaluation said, for the progress line."""
+        if not self.history:
+            return {}
+        last = self.history[-1]
+        return {"heldout_elbo": last["elbo"], "active": last["active_units"], "beta": last["beta"]}
+
+    def _check_finite(self, now: Progress) -> None:
+        streak, skipped = int(now.state.streak), int(now.state.skipped)
+        if skipped and not any("not finite" in event["what"] for event in self.events):
+            self._event(now.step, f"{skipped} steps were not finite and were skipped")
+        if streak >= STREAK:
+            message = f"the loss was not finite for {streak} steps in a row; the last good weights are kept."
+            raise DivergedError(
+                "E501", message, where=self.path, hint=f"--lr {self.config.lr / 4:g}, and --fresh"
+            )
+
+    def _note_warm_up(self, steps: int) -> None:
+        if self.objective.finish > steps:
+            self._event(0, f"the warm-up ends at step {self.objective.finish}, after training does ({steps})")
+
+    def _event(self, step: int, what: str) -> None:
+        self.events.append({"step": step, "what": what})
+        self.data.said.append(what)
+
+    # ------------------------------------------------------------------ files
+
+    def _restore(self) -> None:
+        """Take over the newest checkpoint, or begin."""
+        self.state = start(self.model, self.objective, self.optimizer, self.config.average)
+        found = load_checkpoint(self.path / "checkpoints")
+        if found is None:
+            return
+        tensors, facts = found
+        kept = {name.removeprefix("best."): t for name, t in tensors.items() if name.startswith("best.")}
+        self.state.restore({n: t for n, t in tensors.items() if not n.startswith("best.")}, facts["step"])
+        best = facts["best"]
+        self.best = Best(
+            math.inf if best["value"] is None else best["value"], best["step"], best["stale"], kept
+        )
+        self.history, self.events, self.elapsed = facts["history"], facts["events"], facts["elapsed"]
+        self.data.said.append(f"going on from step {facts['step']}")
+
+    def _checkpoint(self, now: Progress) -> None:
+        tensors = now.state.tensors() | {f"best.{name}": t for name, t in self.best.tensors.items()}
+        best = {"value": self.best.value, "step": self.best.step, "stale": self.best.stale}
+        facts = {"best": best, "history": self.history, "events": self.events, "elapsed": self._seconds()}
+        save_checkpoint(self.path / "checkpoints", now.step, tensors, facts)
+        self._save_model()
+
+    def _finish(self, status: str) -> None:
+        """The best weights, figures on all held-out data, calibration, the model folder, the report."""
+        if self.best.tensors:
+            self.model.load_state_dict(self.best.tensors)
+        self.model.eval()
+        with torch.no_grad():
+            metrics = evaluate(self.model, self.data.heldout)
+            calibration = self._calibration()
+        self._save_model(calibration, metrics)
+        self._write_facts(status, metrics)
+        if status == "finished":
+            evidence = gather(
+                self.model, self.data.kind, self.data.train, self.data.heldout, self.config.seed
+            )
+            outputs.write_arrays(self.path / "plots" / "evidence.npz", evidence)
+            write_report(self.path)
+
+    def _calibration(self) -> dict[str, Any]:
+        held = _first(self.data.heldout, CALIBRATED)
+        found = codes(self.model, held)
+        values = [round(value, 6) for value in scores(self.model, held).sort().values.tolist()]
+        return {"scores": values, "kl": found.kl.tolist(), "active": found.active.tolist()}
+
+    def _save_model(
+        self, calibration: dict[str, Any] | None = None, metrics: dict[str, Any] | None = None
+    ) -> None:
+        kept = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
+        try:
+            if self.best.tensors:
+                self.model.load_state_dict(self.best.tensors)
+            about = {"preset": self.config.preset, "objective": repr(self.objective), "metrics": metrics}
+            text = pages.model_card(self.path.name, self.config, self.objective, self.data.card, metrics)
+            persistence.save(self.path / "model", self.model, self.data.kind, calibration, about, text)
+        finally:
+            self.model.load_state_dict(kept)
+
+    def _write_history(self) -> None:
+        lines = [json.dumps(record, allow_nan=False) for record in self.history]
+        files.write(self.path / "metrics.jsonl", "".join(line + "\n" for line in lines))
+
+    def _write_facts(self, status: str, metrics: dict[str, Any] | None = None) -> None:
+        facts = {
+            "format": persistence.FORMAT, "name": self.path.name, "status": status, "preset": self.config.preset,
+            "objective": repr(self.objective), "seed": self.config.seed,
+            "identity": self.identity, "versions": pages.versions(), "seconds": round(self._seconds(), 2),
+            "steps": self.state.step, "best_step": self.best.step,
+            "data": {
+                "path": self.config.source, "count": len(self.data.train), "heldout": len(self.data.heldout),
+                "fingerprint": self.data.card.get("fingerprint"),
+            },
+            "metrics": metrics, "events": self.events,
+        }  # fmt: skip
+        files.write_json(self.path / "run.json", facts)
+        files.write_json(self.path / "data_card.json", self.data.card)
+        files.write(self.path / "events.jsonl", "".join(json.dumps(event) + "\n" for event in self.events))
+        files.write(self.path / "README.md", pages.folder(facts))
+
+
+def _first(items: Items, most: int) -> Items:
+    """At most so many items, spread evenly over all of them."""
+    if len(items) <= most:
+        return items
+    spaced = torch.linspace(0, len(items) - 1, most).round().long()  # evenly over the whole
+    return items.subset(spaced)
+
+
+def device_of(name: str) -> torch.device:
+    """The device a word stands for; auto takes a GPU where there is one.
+
+    Raises:
+        ResourceError: It is not here.
+    """
+    here = torch.cuda.is_available()
+    if name.startswith("cuda") and not here:
+        raise ResourceError("E405", "there is no CUDA device here.", hint="--device cpu")
+    return torch.device("cuda" if name == "auto" and here else "cpu" if name == "auto" else name)

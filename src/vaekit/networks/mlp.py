@@ -1,0 +1,72 @@
+"""The multilayer perceptron, from items of any shape to items of any shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from vaekit.recipes import configurable
+from vaekit.networks.condition import FiLM
+
+Shape = int | Sequence[int]
+
+
+@configurable
+class MLP(nn.Module):
+    """Linear layers with SiLU between them.
+
+    Args:
+        inputs: Width of the input, or the shape of an item to flatten.
+        outputs: Width of the output, or the shape to give it.
+        hidden: Widths of the hidden layers.
+        condition: Width A of a condition that modulates every hidden layer; 0 for none.
+        masked: Whether the mask of observed values is a second input.
+
+    Example:
+        >>> MLP((1, 28, 28), 64)(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 64])
+        >>> MLP(32, (1, 28, 28), hidden=(400,))(torch.zeros(2, 32)).shape
+        torch.Size([2, 1, 28, 28])
+    """
+
+    def __init__(
+        self,
+        inputs: Shape,
+        outputs: Shape,
+        hidden: Sequence[int] = (400, 400),
+        condition: int = 0,
+        masked: bool = False,
+    ) -> None:
+        super().__init__()
+        self.inputs, self.outputs, self.hidden = inputs, outputs, tuple(hidden)
+        self.condition, self.masked = condition, masked
+        first, last = size(inputs) * (1 + masked), size(outputs)
+        widths = [first, *hidden]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.films = nn.ModuleList(FiLM(width, condition) for width in hidden)
+        self.last = nn.Linear(widths[-1], last)
+        self.activation = nn.SiLU()
+
+    def forward(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """(N, *inputs) → (N, *outputs)."""
+        h = x.flatten(1)  # (N, inputs)
+        if self.masked:
+            seen = torch.ones_like(h) if mask is None else mask.flatten(1).to(h.dtype)
+            h = torch.cat([h, seen], 1)  # (N, 2 · inputs)
+        for layer, film in zip(self.layers, self.films, strict=True):
+            h = self.activation(film(layer(h), c))
+        h = self.last(h)
+        return h if isinstance(self.outputs, int) else h.unflatten(1, tuple(self.outputs))
+
+
+def size(shape: Shape) -> int:
+    """How many numbers an item of a shape has.
+
+    Example:
+        >>> size(5), size((3, 4))
+        (5, 12)
+    """
+    return shape if isinstance(shape, int) else math.prod(shape)

@@ -1,0 +1,18 @@
+"""Operations: functions of a trained model and data in its space."""
+
+from vaekit.operations.explore import embed, interpolate, traverse
+from vaekit.operations.generate import decode, reconstruct, sample
+from vaekit.operations.score import bound, log_likelihood, p_values, score
+
+__all__ = [
+    "bound",
+    "decode",
+    "embed",
+    "interpolate",
+    "log_likelihood",
+    "p_values",
+    "reconstruct",
+    "sample",
+    "score",
+    "traverse",
+]

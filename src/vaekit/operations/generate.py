@@ -1,0 +1,45 @@
+"""New data from a model, and data as the model sees them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vaekit.distributions import Noise, center
+from vaekit.model import VAE
+
+
+@torch.no_grad()
+def sample(
+    model: VAE, n: int, c: Tensor | None = None, temperature: float = 1.0, seed: int = 0, mean: bool = False
+) -> Tensor:
+    """n draws from a model: z ~ p(z), x ~ p(x | z).
+
+    Args:
+        model: A model with a prior.
+        n: How many.
+        c: (n, A) condition.
+        temperature: Spread of the prior; 1 is the model itself.
+        seed: The same seed gives the same draws.
+        mean: Give the centre of each p(x | z) in place of a draw from it.
+
+    Returns:
+        (n, *shape) in the model's space.
+    """
+    return model.sample(n, c, temperature, Noise(seed, "sample"), mean)
+
+
+@torch.no_grad()
+def reconstruct(model: VAE, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    """Each datum as the model sees it: the centre of p(x | z) at the centre of q(z | x), (B, *shape)."""
+    return center(model.decode(model.encode(x, c, mask), c))
+
+
+@torch.no_grad()
+def decode(model: VAE, z: Tensor, c: Tensor | None = None, size: int = 1024) -> Tensor:
+    """Codes (N, D) decoded: the centre of each p(x | z), (N, *shape)."""
+    parts = [
+        center(model.decode(z[i : i + size], None if c is None else c[i : i + size]))
+        for i in range(0, len(z), size)
+    ]
+    return torch.cat(parts)

@@ -1,0 +1,166 @@
+"""Results as files: the suffix of the path says which form."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaekit import files
+from vaekit.data import Kind
+from vaekit.errors import ResourceError, UsageError
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tiff", ".bmp")
+TABLES = (".csv", ".parquet")
+
+
+def write_items(
+    path: Path, values: np.ndarray, kind: Kind, x: Any = None, columns: int | None = None
+) -> Path:
+    """Write items of a kind: a grid of pictures, arrays, a table, or a folder with a file for each.
+
+    Args:
+        path: Where; its suffix says what.
+        values: (N, …) items as users know them.
+        kind: Their kind.
+        x: The same in the model's space, for pictures.
+        columns: Pictures in a row of a grid; about a square by default.
+
+    Raises:
+        UsageError: The kind cannot be written so.
+    """
+    suffix = path.suffix.lower()
+    if suffix in PICTURES:
+        return files.write(path, picture_bytes(grid(_pictures(kind, x, path), columns), suffix))
+    if suffix in (".npy", ".npz"):
+        return write_arrays(path, {"values": values})
+    if suffix in TABLES:
+        flat = values.reshape(len(values), -1)
+        return write_table(path, {f"x{i}": flat[:, i] for i in range(flat.shape[1])})
+    if suffix:
+        known = ", ".join((*PICTURES, ".npy", ".npz", *TABLES))
+        raise UsageError(
+            "E107", f"--out {path}: {suffix} is not a form that vaekit writes.", hint=f"one of {known}"
+        )
+    return _write_folder(path, values, kind, x)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> Path:
+    """Write .npz (named arrays) or .npy (the first of them)."""
+    buffer = io.BytesIO()
+    if path.suffix.lower() == ".npy":
+        np.save(buffer, next(iter(arrays.values())), allow_pickle=False)
+    else:
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return files.write(path, buffer.getvalue())
+
+
+def write_table(path: Path, table: Mapping[str, Sequence[Any] | np.ndarray]) -> Path:
+    """Write columns as .csv or .parquet.
+
+    Raises:
+        ResourceError: Parquet needs pyarrow, which is not installed.
+    """
+    if path.suffix.lower() == ".parquet":
+        return files.write(path, _parquet(table))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table)
+    writer.writerows(zip(*(_plain(column) for column in table.values()), strict=True))
+    return files.write(path, text.getvalue())
+
+
+def read_table(path: Path) -> dict[str, np.ndarray]:
+    """Read numbers that `write_table` or `write_arrays` wrote, by column or array name."""
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise UsageError("E201", "there is no such file.", where=path)
+    if suffix == ".npz":
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    if suffix == ".npy":
+        return {"mean": np.load(path, allow_pickle=False)}
+    if suffix == ".parquet":
+        table = _pyarrow().read_table(path)
+        return {name: table[name].to_numpy() for name in table.column_names}
+    with open(path, newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file))
+    return {name: np.array([row[i] for row in rows]) for i, name in enumerate(header)}
+
+
+def grid(pictures: np.ndarray, columns: int | None = None, gap: int = 2) -> np.ndarray:
+    """Pictures side by side: (N, H, W[, C]) uint8 → one (height, width, 3) picture on white.
+
+    Small ones are enlarged by whole factors, so that a pixel stays a pixel.
+    """
+    if pictures.ndim == 3:
+        pictures = np.repeat(pictures[..., None], 3, axis=-1)  # (N, H, W, 3)
+    pictures = pictures[..., :3] if pictures.shape[-1] >= 3 else np.repeat(pictures[..., :1], 3, axis=-1)
+    factor = max(1, round(64 / max(pictures.shape[1:3])))
+    pictures = pictures.repeat(factor, axis=1).repeat(factor, axis=2)
+    columns = columns or int(np.ceil(np.sqrt(len(pictures))))
+    lines = int(np.ceil(len(pictures) / columns))
+    height, width = pictures.shape[1] + gap, pictures.shape[2] + gap
+    sheet = np.full((lines * height + gap, columns * width + gap, 3), 255, dtype=np.uint8)
+    for i, picture in enumerate(pictures):
+        top, left = (i // columns) * height + gap, (i % columns) * width + gap
+        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return sheet
+
+
+def picture_bytes(picture: np.ndarray, suffix: str = ".png") -> bytes:
+    """One picture (H, W[, C]) as a file's content."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    form = {".jpg": "JPEG", ".jpeg": "JPEG", ".tiff": "TIFF"}.get(suffix, suffix[1:].upper())
+    Image.fromarray(picture).save(buffer, format=form)
+    return buffer.getvalue()
+
+
+def _pictures(kind: Kind, x: Any, path: Path) -> np.ndarray:
+    own = getattr(kind, "picture", None)
+    if own is None or x is None:
+        hint = "--out with .npz, .npy, .csv or .parquet"
+        raise UsageError("E107", f"{kind.name} cannot be drawn as {path.suffix}.", where=path, hint=hint)
+    return own(x)
+
+
+def _write_folder(path: Path, values: np.ndarray, kind: Kind, x: Any) -> Path:
+    """A file for each picture, or one array where the kind has no files of its own."""
+    with files.folder(path) as place:
+        if getattr(kind, "picture", None) is None or x is None:
+            write_arrays(place / "values.npy", {"values": values})
+        else:
+            deep = values.dtype == np.uint16
+            for i, picture in enumerate(values if deep else _pictures(kind, x, path)):
+                files.write(place / f"{i:05d}.png", picture_bytes(picture))
+    return path
+
+
+def _parquet(table: Mapping[str, Any]) -> bytes:
+    parquet = _pyarrow()
+    import pyarrow
+
+    buffer = pyarrow.BufferOutputStream()
+    parquet.write_table(
+        pyarrow.table({name: pyarrow.array(_plain(column)) for name, column in table.items()}), buffer
+    )
+    return buffer.getvalue().to_pybytes()
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        hint = "pip install 'vaekit[parquet]', or write .csv"
+        raise ResourceError("E404", "Parquet needs the package pyarrow.", hint=hint) from None
+    return pyarrow.parquet
+
+
+def _plain(column: Any) -> list[Any]:
+    return column.tolist() if isinstance(column, np.ndarray) else list(column)

@@ -1,0 +1,114 @@
+"""From a source and a configuration to what can be trained: a kind, items, a model and its objective."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vaekit.config import Config
+from vaekit.data import Images, Items, Kind, Source, build, card, detect, read
+from vaekit.distributions import Noise
+from vaekit.errors import UsageError, nearest
+from vaekit.presets import PRESETS, Preset
+
+HELD_OUT, MOST_HELD_OUT = 0.1, 10_000  # share of the items that are held out, and the most of them
+
+
+@dataclass
+class Data:
+    """What a run trains on and what it is held against."""
+
+    kind: Kind
+    train: Items
+    heldout: Items
+    card: dict[str, Any]
+    said: list[str]
+
+
+def prepare(source: Any, config: Config, minimum: int = 2) -> Data:
+    """Read a source, find out what it is, and hold some of it out.
+
+    Args:
+        source: A path, array, tensor or torch Dataset.
+        config: How to read it.
+        minimum: Fewest items that will do.
+
+    Raises:
+        DataError: The data cannot be used; the message says which part and what to do.
+    """
+    raw = read(source, key=config.key, labels=config.labels, image_size=config.image_size)
+    kind, reasons = detect(raw, config.kind, config.likelihood, config.binarize, minimum=minimum)
+    _condition(kind, config)
+    items = build(raw, kind)
+    facts = card(raw, kind, items, reasons)
+    train_items, heldout = _split(items, kind, config)
+    said = [*reasons, *raw.notes, f"{len(train_items)} items train, {len(heldout)} are held out"]
+    return Data(kind, train_items, heldout, facts, said)
+
+
+def _condition(kind: Kind, config: Config) -> None:
+    """Seed what the kind draws once; labels condition the model where the preset says so."""
+    if isinstance(kind, Images):
+        kind.seed = config.seed
+    if config.preset == "conditional_vae":
+        if not kind.labels:
+            hint = "--labels KEY, or a folder with one sub-folder for each label"
+            raise UsageError(
+                "E105", "the preset conditional_vae needs labels, and there are none.", hint=hint
+            )
+        kind.conditional = True  # type: ignore[attr-defined]
+
+
+def _split(items: Items, kind: Kind, config: Config) -> tuple[Items, Items]:
+    if config.val is not None:
+        other: Source = read(config.val, key=config.key, labels=config.labels, image_size=config.image_size)
+        return items, labelled_items(other, kind)
+    order = Noise(config.seed, "split").permutation(len(items))
+    held = min(max(1, round(HELD_OUT * len(items))), MOST_HELD_OUT)
+    return items.subset(order[held:].sort().values), items.subset(order[:held].sort().values)
+
+
+def labelled_items(source: Source, kind: Kind) -> Items:
+    """A source as items of a kind that is already known; its labels are matched to the kind's by name."""
+    raw = kind.store(source.values)
+    if not kind.labels:
+        return Items(raw, kind)
+    labels = torch.full((len(raw),), -1)
+    if source.labels is not None:
+        places = {name: i for i, name in enumerate(kind.labels)}
+        known = torch.tensor([places.get(name, -1) for name in source.label_names] or [-1])
+        given = torch.as_tensor(source.labels).long()
+        labels = torch.where(given >= 0, known[given.clamp(min=0)], -1)
+    return Items(raw, kind, labels)
+
+
+def compose(kind: Kind, config: Config, steps: int) -> Preset:
+    """The preset's model and objective, its weights drawn from the seed.
+
+    Raises:
+        UsageError: The preset or one of its arguments is unknown.
+    """
+    if config.preset not in PRESETS:
+        raise UsageError("E101", f"there is no preset {config.preset!r}; {nearest(config.preset, PRESETS)}")
+    preset = PRESETS[config.preset]
+    known = {name: p.default for name, p in inspect.signature(preset).parameters.items() if name != "kind"}
+    for name, value in config.arguments.items():
+        if name not in known:
+            raise UsageError("E104", f"{config.preset} takes no {name!r}; {nearest(name, known)}")
+        if isinstance(value, str) or isinstance(value, bool) != isinstance(known[name], bool):
+            raise UsageError(
+                "E103", f"{name} = {value!r}: {config.preset} takes a {type(known[name]).__name__}."
+            )
+    # warm-ups are fitted to the length of the training unless their own length is given
+    fitted = {"warmup": max(1, steps // 4), "period": max(1, steps // 8)}
+    chosen: dict[str, Any] = {name: value for name, value in fitted.items() if name in known} | config.arguments
+    if config.latent is not None:
+        chosen["latent"] = config.latent
+    elif "latent" not in chosen:
+        chosen["latent"] = min(known["latent"], max(1, math.prod(kind.shape) // 2))
+    with Noise(config.seed, "weights").torch():
+        return preset(kind, **chosen)

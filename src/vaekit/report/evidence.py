@@ -1,0 +1,232 @@
+"""Everything that the report's pictures need, as plain arrays: it is gathered once, while model and data are at hand.
+
+    items_*      (3, k, …)   best, median and worst held-out items by −ELBO: shown, rebuilt, error, score, place
+    sample_*     (64, …)     prior samples, their nearest training items, distances; copy_rate (2,)
+    walk_*       (dims, 9, …)  one latent dimension at a time through the prior, the others those of the median item
+    latent_*     (N, 2)      posterior means of held-out items: the two most active dimensions, principal components
+    kl, variance (D,)        of each latent dimension, in the order of `order`
+    quantile_*   (5, m)      columns of real and of sampled rows
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaekit.data import Items, Kind
+from vaekit.distributions import Noise, center, spread
+from vaekit.evaluation.latents import Codes, codes
+from vaekit.evaluation.likelihood import scores
+from vaekit.model import VAE
+from vaekit.operations import reconstruct, sample
+from vaekit.priors import StandardNormal
+from vaekit.report.neighbors import copy_rate, nearest
+from vaekit.report.view import View, values
+
+SEEN = 2_000  # held-out items that are looked at
+SHOWN = 8  # items in each of best, median and worst
+SAMPLES, COMPARED = 64, 256  # samples that are drawn, and that the copy rate is taken over
+STEPS, REACH = 9, 3.0  # of a traversal: points, and standard deviations of the prior to either side
+DIMS = 10  # traversals at most
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+QUANTILE_COLUMNS = 16
+POINTS = 1_000  # items of a plane that stand behind the others
+NAME = 40  # characters kept of a label
+
+Arrays = dict[str, np.ndarray]
+
+
+@torch.no_grad()
+def gather(model: VAE, kind: Kind, train: Items, heldout: Items, seed: int = 0) -> Arrays:
+    """What the report's pictures need.
+
+    Args:
+        model: Trained; looked at in evaluation mode and left in the mode it was in.
+        kind: What the data are.
+        train: Training items, searched for the nearest ones of samples.
+        heldout: Held-out items; of more than 2 000 so many, spread evenly.
+        seed: Of samples and random choices; the same seed gives the same arrays.
+
+    Returns:
+        Arrays by name, none of objects, some three megabytes at most. What the model does not have is missing.
+    """
+    was = model.training
+    model.eval()
+    try:
+        seen = heldout.subset(torch.linspace(0, len(heldout) - 1, min(len(heldout), SEEN)).round().long())
+        found, score, view = codes(model, seen), scores(model, seen), View(kind)
+        order = _order(found, model)
+        arrays = _facts(model, view, train, heldout, seen)
+        arrays |= _items(model, view, seen, score)
+        arrays |= _latent(model, kind, seen, found, order)
+        arrays |= _walks(model, view, seen, score, found, order)
+        if _can_sample(model):
+            arrays |= _samples(model, view, train, seen, seed)
+            arrays |= {} if view.form == "pictures" else _quantiles(model, kind, seen, seed)
+        return arrays
+    finally:
+        model.train(was)
+
+
+def _facts(model: VAE, view: View, train: Items, heldout: Items, seen: Items) -> Arrays:
+    facts = {
+        "form": view.form, "stochastic": model.bottleneck.stochastic, "samples": _can_sample(model),
+        "train_count": len(train), "heldout_count": len(heldout), "seen_count": len(seen),
+        "shape": view.shape, "columns": view.columns,
+    }  # fmt: skip
+    return {name: np.asarray(value) for name, value in facts.items()}
+
+
+def _can_sample(model: VAE) -> bool:
+    return getattr(model.bottleneck, "prior", None) is not None
+
+
+def _order(found: Codes, model: VAE) -> Tensor:
+    """Latent dimensions by how much they carry: nats, or variance where there is no rate."""
+    carried = found.kl if model.bottleneck.stochastic else _variance(found)
+    return carried.argsort(descending=True, stable=True)
+
+
+def _variance(found: Codes) -> Tensor:
+    return found.mean.var(0) if len(found.mean) > 1 else torch.zeros(found.mean.shape[1])
+
+
+# ---------------------------------------------------------------------- items
+
+
+def _items(model: VAE, view: View, seen: Items, score: Tensor) -> Arrays:
+    """The best, the median and the worst of the held-out items, best and worst first."""
+    ranked, k = score.argsort(stable=True), min(SHOWN, max(1, len(score) // 3))
+    middle = max(0, (len(score) - k) // 2)
+    index = torch.cat([ranked[:k], ranked[middle : middle + k], ranked.flip(0)[:k]])
+    batch = seen.batch(index).to(_device(model))
+    x, rebuilt = values(batch), reconstruct(model, batch.x, batch.c, batch.mask)
+    seen_only = rebuilt if batch.mask is None else torch.where(batch.mask.bool(), rebuilt, x)
+    shown = {"x": view.shown(x), "rebuilt": view.shown(rebuilt), "error": view.difference(x, seen_only)}
+    shown |= {"score": score[index].numpy(), "index": index.numpy()}
+    arrays = {f"items_{name}": array.reshape(3, k, *array.shape[1:]) for name, array in shown.items()}
+    if view.form == "points":
+        arrays["points"] = view.shown(values(seen.batch(torch.arange(min(len(seen), POINTS)))))
+    return arrays
+
+
+# ---------------------------------------------------------------------- samples
+
+
+def _samples(model: VAE, view: View, train: Items, seen: Items, seed: int) -> Arrays:
+    """Samples beside the nearest training items, and how near such items are to held-out ones."""
+    count = min(COMPARED, max(SAMPLES, len(seen)))
+    c = _conditions(model, view.kind, count, seed)
+    drawn = sample(model, count, c, seed=seed)
+    held = seen.batch(torch.linspace(0, len(seen) - 1, min(COMPARED, len(seen))).round().long())
+    drawn_distance, _ = nearest(view.compared(drawn), train, view, seed)
+    held_distance, _ = nearest(view.compared(values(held).to(drawn.device)), train, view, seed)
+    smooth = sample(model, count, c, seed=seed, mean=True)[:SAMPLES]
+    distance, place = nearest(view.compared(smooth), train, view, seed)
+    return {
+        "sample_x": view.shown(smooth),
+        "sample_nearest": view.shown(values(train.batch(torch.from_numpy(place)))),
+        "sample_distance": distance,
+        "copy_sample_distance": drawn_distance,
+        "copy_heldout_distance": held_distance,
+        "copy_rate": np.array(copy_rate(drawn_distance, held_distance)),
+    }
+
+
+def _conditions(model: VAE, kind: Kind, n: int, seed: int) -> Tensor | None:
+    """Conditions as frequent as they were in training, (n, A); None for an unconditional model."""
+    if not getattr(kind, "conditional", False) or not kind.labels:
+        return None
+    index = Noise(seed, "report labels").choice(kind.frequencies or [1.0] * len(kind.labels), n)
+    return kind.condition(index).to(_device(model))
+
+
+def _quantiles(model: VAE, kind: Kind, seen: Items, seed: int) -> Arrays:
+    """How each column is distributed, in its own units: real and sampled rows, the columns that differ most."""
+    n = max(1, min(len(seen), 8_000_000 // math.prod(kind.shape)))
+    drawn = sample(model, n, _conditions(model, kind, n, seed), seed=seed + 1)
+    real, sampled = (
+        np.quantile(np.asarray(kind.decode(x), dtype=np.float64).reshape(n, -1), QUANTILES, axis=0)
+        for x in (values(seen.batch(torch.arange(n))), drawn)
+    )
+    apart = np.abs(real - sampled).max(0) / _span(real)
+    columns = np.argsort(-apart, kind="stable")[:QUANTILE_COLUMNS]
+    return {
+        "quantile_columns": columns, "quantile_real": real[:, columns], "quantile_sampled": sampled[:, columns],
+    }  # fmt: skip
+
+
+def _span(quantiles: np.ndarray) -> np.ndarray:
+    """The distance from the lowest to the highest quantile; 1 for a constant."""
+    span = quantiles[-1] - quantiles[0]
+    return np.where(span > 0, span, 1.0)
+
+
+# ---------------------------------------------------------------------- latents
+
+
+def _latent(model: VAE, kind: Kind, seen: Items, found: Codes, order: Tensor) -> Arrays:
+    arrays = {
+        "order": order.numpy(),
+        "active": found.active[order].numpy(),
+        "variance": _variance(found)[order].double().numpy(),
+        "latent_two": found.mean[:, order[:2]].numpy(),
+        "prior_circle": np.asarray(isinstance(getattr(model.bottleneck, "prior", None), StandardNormal)),
+    }
+    if model.bottleneck.stochastic:
+        arrays["kl"] = found.kl[order].numpy()
+    used = found.mean[:, order[found.active[order]]]
+    if used.shape[1] > 2:
+        arrays |= _principal(used.double())
+    if seen.labels is not None and kind.labels:
+        arrays["latent_label"] = seen.labels.numpy()
+        arrays["label_names"] = np.array([str(name)[:NAME] for name in kind.labels])
+    return arrays
+
+
+def _principal(mean: Tensor) -> Arrays:
+    """The two principal components of codes (N, d), not centred, so that the prior stays around the origin."""
+    variance, axes = torch.linalg.eigh(torch.cov(mean.T))
+    axes = axes.flip(1)[:, :2]  # (d, 2), the largest first
+    axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()  # a sign that does not depend on the machine
+    share = variance.flip(0)[:2] / variance.sum()
+    return {"latent_pca": (mean @ axes).float().numpy(), "latent_pca_share": share.numpy()}
+
+
+def _walks(model: VAE, view: View, seen: Items, score: Tensor, found: Codes, order: Tensor) -> Arrays:
+    """Traversals of the most active dimensions from the median item's code."""
+    median = score.argsort(stable=True)[len(score) // 2 : len(score) // 2 + 1]
+    batch = seen.batch(median).to(_device(model))
+    z = model.encode(batch.x, batch.c, batch.mask)
+    if not isinstance(z, Tensor) or z.dim() != 2:  # several variables, or maps of codes
+        return {}
+    active = order[found.active[order]]
+    dims = (active if len(active) else order[:3])[:DIMS]
+    middle, scale = _reach(model.posterior(batch.x, batch.c, batch.mask)[-1].p, found, z)
+    steps = torch.linspace(-REACH, REACH, STEPS)
+    walk = z.repeat(len(dims) * STEPS, 1)  # (dims · 9, D)
+    for i, dim in enumerate(dims):
+        walk[i * STEPS : (i + 1) * STEPS, dim] = middle[dim] + scale[dim] * steps.to(z)
+    c = None if batch.c is None else batch.c.expand(len(walk), -1)
+    shown = view.shown(center(model.decode(walk, c)))
+    return {
+        "walk_x": shown.reshape(len(dims), STEPS, *shown.shape[1:]), "walk_dims": dims.numpy(),
+        "walk_steps": steps.numpy(), "walk_start": ((z[0] - middle) / scale)[dims.to(z.device)].cpu().numpy(),
+    }  # fmt: skip
+
+
+def _reach(prior: torch.distributions.Distribution | None, found: Codes, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Centre and standard deviation of each dimension, (D,): the prior's, or those of the codes without one."""
+    try:
+        if prior is not None:
+            return center(prior).expand_as(like)[0], spread(prior).expand_as(like)[0]
+    except NotImplementedError:  # a prior whose moments are not known
+        pass
+    return found.mean.mean(0).to(like), _variance(found).sqrt().clamp(min=1e-6).to(like)
+
+
+def _device(model: VAE) -> torch.device:
+    return next(model.parameters()).device

@@ -1,0 +1,208 @@
+"""The report: one HTML file that needs no network, no script and no data, made from what a run left in its folder."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaekit import files
+from vaekit.errors import FileError
+from vaekit.report import words
+from vaekit.report.charts import series
+from vaekit.report.plots import draw
+from vaekit.report.style import number
+
+Arrays = dict[str, np.ndarray]
+PICTURES = 3_400_000  # bytes of all pictures together: in base64, with the text, they stay below 5 MB
+LONGEST = 60_000  # characters of a configuration that are shown
+SECTIONS = (
+    ("data", "Data"), ("training", "Training"), ("reconstructions", "Reconstructions"), ("samples", "Samples"),
+    ("traversals", "Traversals"), ("latent", "Latent space"), ("kl", "Dimensions"), ("figures", "Figures"),
+    ("configuration", "Configuration"), ("next", "What to do next"),
+)  # fmt: skip
+
+
+def write_report(run_path: Path) -> Path:
+    """Draw the pictures anew and write `report.html`; what the run does not have is left out.
+
+    Args:
+        run_path: A run folder.
+
+    Returns:
+        The file.
+
+    Raises:
+        FileError: This is no run folder, or its run.json is damaged.
+    """
+    path = Path(run_path)
+    if not (path / "run.json").is_file():
+        hint = "name a folder that vaekit train made"
+        raise FileError("E301", "there is no run here: run.json is missing.", where=path, hint=hint)
+    run = _mapping(files.read_json(path / "run.json"))
+    card, records, evidence = _card(path), _records(path), _evidence(path)
+    names = [str(name) for name in card.get("columns") or []] if isinstance(card.get("columns"), list) else []
+    names = names if len(names) == np.prod(evidence.get("shape", 0)) else []
+    drawn = draw(path / "plots", evidence, records, run, names)
+    return files.write(path / "report.html", _render(_context(path, run, card, records, evidence, drawn)))
+
+
+# ---------------------------------------------------------------------- what the run left
+
+
+def _card(path: Path) -> dict[str, Any]:
+    try:
+        return _mapping(files.read_json(path / "data_card.json"))
+    except FileError:
+        return {}
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl that are whole: the last one may still be being written."""
+    try:
+        lines = (path / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return [record for record in found if isinstance(record, dict)]
+
+
+def _evidence(path: Path) -> Arrays:
+    """The arrays of `gather`; empty where there are none or they cannot be read."""
+    try:
+        with np.load(path / "plots" / "evidence.npz", allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+        return {}
+
+
+def _config(path: Path) -> str:
+    try:
+        return (path / "config.yaml").read_text(encoding="utf-8", errors="replace")[:LONGEST].strip()
+    except OSError:
+        return ""
+
+
+# ---------------------------------------------------------------------- the page
+
+
+def _context(
+    path: Path, run: dict[str, Any], card: dict[str, Any], records: list[dict[str, Any]], evidence: Arrays, drawn: dict[str, Path]
+) -> dict[str, Any]:
+    """Everything that the template names."""
+    form, stochastic = str(evidence.get("form", "")), bool(evidence.get("stochastic", True))
+    shown, more = words.labels(card)
+    context = {
+        "title": str(run.get("name") or path.resolve().name), "run": run, "course": _course(run),
+        "objective": str(run.get("objective") or ""),
+        "verdict": words.verdict(_mapping(run.get("metrics")), evidence),
+        "advice": words.advice(run, records, evidence, words.source(run)),
+        "facts": words.facts(card, run), "labels": shown, "more_labels": more,
+        "reasons": _sentences(card.get("reasons")), "notes": _sentences(card.get("notes")),
+        "pictures": embedded(drawn), "form": form,
+        "shapes": ({"samples": "tall"} if form == "pictures" else {}) | ({"latent": "wide"} if "latent_pca" in evidence else {}),
+        "has_rate": stochastic and (bool(evidence) or len(series(records, "elbo")[0]) > 0),
+        "seen": number(int(evidence.get("seen_count", 0))), "copies": _copies(evidence),
+        "spread": "the prior" if evidence.get("samples", True) else "the codes",
+        "labelled": "latent_label" in evidence, "components": "latent_pca" in evidence,
+        "circle": bool(evidence.get("prior_circle", False)),
+        "figures": words.figures(run), "versions": _versions(run), "config": _config(path),
+        "commands": words.commands(path, run, form, bool(evidence.get("samples", True))),
+        "fingerprint": str(_mapping(run.get("data")).get("fingerprint") or "")[:12],
+    }  # fmt: skip
+    context["sections"] = [(id, name) for id, name in SECTIONS if _present(id, context)]
+    return context
+
+
+def _present(id: str, context: dict[str, Any]) -> bool:
+    """Whether a section of the template has something in it."""
+    if id == "data":
+        return bool(context["facts"] or context["reasons"] or context["notes"])
+    if id in ("samples", "kl"):
+        return bool(context["form"])
+    own = {"training": "loss" in context["pictures"], "figures": bool(context["figures"]), "next": True}
+    own["configuration"] = bool(context["config"])
+    return own.get(id, id in context["pictures"])
+
+
+def _course(run: dict[str, Any]) -> str:
+    steps, seconds = words.real(run.get("steps")), words.real(run.get("seconds"))
+    parts = [] if steps is None else [f"{number(steps)} steps"]
+    return " in ".join(parts + ([] if seconds is None else [words.duration(seconds)]))
+
+
+def _copies(evidence: Arrays) -> dict[str, str] | None:
+    if "copy_rate" not in evidence:
+        return None
+    samples, heldout = (f"{100 * rate:.1f} %" for rate in evidence["copy_rate"])
+    searched = min(int(evidence["train_count"]), 20_000)
+    count = len(evidence["copy_sample_distance"])
+    return {"samples": samples, "heldout": heldout, "count": number(count), "searched": number(searched)}
+
+
+def _versions(run: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {words.spoken(value)}" for name, value in _mapping(run.get("versions")).items())
+
+
+def _sentences(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _render(context: dict[str, Any]) -> str:
+    """The page; every value is escaped, because names and labels come from anywhere."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("vaekit.report", "")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("page.html").render(context)
+
+
+# ---------------------------------------------------------------------- pictures inside the page
+
+
+def embedded(drawn: dict[str, Path], most: int = PICTURES) -> dict[str, str]:
+    """Pictures as data URIs that together stay within a number of bytes.
+
+    Args:
+        drawn: Files by name.
+        most: Bytes of all of them; one that takes more than its part loses colours first, then size.
+    """
+    contents = {name: path.read_bytes() for name, path in drawn.items()}
+    if sum(map(len, contents.values())) > most:
+        contents = {name: smaller(content, most // len(contents)) for name, content in contents.items()}
+    return {name: f"data:image/png;base64,{base64.b64encode(content).decode()}" for name, content in contents.items()}
+
+
+def smaller(content: bytes, most: int) -> bytes:
+    """A PNG of at most so many bytes: itself, or 256 colours, or those and fewer pixels."""
+    from PIL import Image
+
+    if len(content) <= most:
+        return content
+    with Image.open(io.BytesIO(content)) as image:
+        full = image.convert("RGB")
+    share = 1.0
+    while len(content) > most and share > 0.05:
+        size = (max(1, round(full.width * share)), max(1, round(full.height * share)))
+        reduced = full if share == 1 else full.resize(size, Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        reduced.quantize(256).save(buffer, format="PNG", optimize=True)
+        content, share = buffer.getvalue(), share * 0.8
+    return content

@@ -1,0 +1,54 @@
+"""The pictures of a run, drawn anew from what it left: no model and no data are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vaekit import files
+from vaekit.report import charts, grids, rows
+from vaekit.report.style import styled
+
+Arrays = dict[str, np.ndarray]
+NAMES = ("loss", "reconstructions", "samples", "traversals", "latent", "kl")
+NEEDS = {"reconstructions": "items_x", "samples": "sample_x", "traversals": "walk_x"}
+
+
+def draw(place: Path, evidence: Arrays, records: list[dict[str, Any]], run: dict[str, Any], names: list[str]) -> dict[str, Path]:
+    """Write the pictures that can be drawn, and take away those that cannot any more.
+
+    Args:
+        place: The folder `plots`.
+        evidence: What `gather` found; may be empty.
+        records: Lines of metrics.jsonl.
+        run: run.json.
+        names: Names of the columns, where items are rows that have them.
+
+    Returns:
+        The files by name, in the order of the report.
+    """
+    drawn: dict[str, Path] = {}
+    with styled():
+        for name in NAMES:
+            content = _content(name, evidence, records, run, names)
+            if content is None:
+                (place / f"{name}.png").unlink(missing_ok=True)
+            else:
+                drawn[name] = files.write(place / f"{name}.png", content)
+    return drawn
+
+
+def _content(name: str, evidence: Arrays, records: list[dict[str, Any]], run: dict[str, Any], names: list[str]) -> bytes | None:
+    if name == "loss":
+        return charts.loss(records, run)
+    if name in NEEDS:
+        if NEEDS[name] not in evidence:
+            return None
+        if str(evidence["form"]) == "pictures":
+            sheet: Callable[[Arrays], bytes] = getattr(grids, name)
+            return sheet(evidence)
+        return getattr(rows, name)(evidence, names)
+    return charts.latent(evidence) if name == "latent" else charts.kl(evidence)

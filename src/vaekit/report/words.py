@@ -1,0 +1,172 @@
+"""What the report says in words: the verdict, advice with its evidence, tables, commands to paste."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from vaekit.report.charts import series
+from vaekit.report.style import number
+
+Arrays = dict[str, np.ndarray]
+LABELS = 40  # listed at most
+MEANINGS = {
+    "elbo": ("ELBO", "a lower bound of log p(x), nats per item; higher is better"),
+    "rate": ("rate", "KL(q(z | x) ‖ p(z)): what the code costs, nats per item"),
+    "distortion": ("distortion", "−log p(x | z): what the reconstruction misses, nats per item"),
+    "nll": ("−log p(x)", "by importance sampling, nats per item; lower is better"),
+    "nll_se": ("its standard error", "over items"),
+    "bits_per_dim": ("bits per dimension", "the same per value of an item, in bits"),
+    "active_units": ("dimensions in use", "posterior mean varies by more than 0.01 over items"),
+    "n": ("held-out items", "that the figures are means over"),
+    "samples": ("importance samples", "per item, for −log p(x)"),
+}
+
+
+def verdict(metrics: dict[str, Any], evidence: Arrays) -> str:
+    """How good the model is, in one line; empty if nothing is known."""
+    elbo, rate, distortion = (real(metrics.get(name)) for name in ("elbo", "rate", "distortion"))
+    bits, active = real(metrics.get("bits_per_dim")), real(metrics.get("active_units"))
+    parts = []
+    if elbo is not None:
+        sides = "" if rate is None or distortion is None else f" (rate {number(rate)} + distortion {number(distortion)})"
+        parts.append(f"Held-out ELBO {number(elbo, 4)} nats per item{sides}")
+    elif distortion is not None:
+        parts.append(f"Held-out distortion {number(distortion, 4)} nats per item")
+    parts += [] if bits is None else [f"{number(bits)} bits per dimension"]
+    if active is not None:
+        whole = f" of {len(evidence['order'])}" if "order" in evidence else ""
+        parts.append(f"{number(active)}{whole} latent dimensions in use")
+    return "; ".join(parts) + "." if parts else ""
+
+
+def advice(run: dict[str, Any], records: list[dict[str, Any]], evidence: Arrays, source: str) -> list[str]:
+    """At most three sentences about what seems wrong, each with its number and what to try."""
+    found = []
+    active = real(_mapping(run.get("metrics")).get("active_units"))
+    if active == 0:
+        found.append("The latent is not used (0 dimensions): the posterior has collapsed onto the prior. "
+                     f"Try: vaekit train {source} --preset free_bits_vae")  # fmt: skip
+    samples, held = evidence.get("copy_rate", (0.0, 0.0))
+    if samples > max(0.1, 5 * held):
+        found.append(f"{samples:.0%} of the samples nearly repeat a training item (held-out items: {held:.0%}). "
+                     "More data or fewer steps help.")  # fmt: skip
+    _, values = series(records, "elbo", "heldout", -1)
+    _, trained = series(records, "elbo", "train", -1)
+    if len(values) > 4 and len(trained) and values[-1] - values.min() > max(1.0, 0.02 * abs(values.min())):
+        found.append(f"The held-out ELBO was {number(values[-1] - values.min())} nats better than at the end: the model "
+                     "overfits, and the best weights were kept. More data help, or a smaller --latent.")  # fmt: skip
+    return found[:3]
+
+
+def facts(card: dict[str, Any], run: dict[str, Any]) -> list[tuple[str, str]]:
+    """The data card as names and values; what it lacks is left out."""
+    data = _mapping(run.get("data"))
+    found: list[tuple[str, str]] = []
+    if data.get("path"):
+        found.append(("source", base(data["path"])))
+    for name in ("kind", "count", "shape", "dtype", "range"):
+        value = card.get(name)
+        if value not in (None, "", []):
+            found.append((name, spoken(value, " to " if name == "range" else " × ")))
+    if real(data.get("count")) is not None and real(data.get("heldout")) is not None:
+        found.append(("split", f"{number(data['count'])} for training, {number(data['heldout'])} held out"))
+    return found
+
+
+def labels(card: dict[str, Any]) -> tuple[list[tuple[str, str]], int]:
+    """Labels and how often they came, and how many are not listed."""
+    found = [(str(name), spoken(count)) for name, count in _mapping(card.get("labels")).items()]
+    return found[:LABELS], max(0, len(found) - LABELS)
+
+
+def figures(run: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, value and meaning of every figure that the run has."""
+    metrics = _mapping(run.get("metrics"))
+    known = [name for name in MEANINGS if name in metrics] + sorted(set(metrics) - set(MEANINGS))
+    rows = []
+    for name in known:
+        value = metrics[name]
+        if value is not None and not (name == "samples" and metrics.get("nll") is None):
+            title, meaning = MEANINGS.get(name, (name, ""))
+            rows.append((title, spoken(value), meaning))
+    extra = (("steps", "of the optimizer"), ("best_step", "whose weights were kept"), ("seed", "of all randomness"))
+    rows += [(name.replace("_", " "), spoken(run[name]), meaning) for name, meaning in extra if run.get(name) is not None]
+    seconds = real(run.get("seconds"))
+    return rows if seconds is None else [*rows, ("time", duration(seconds), "of training")]
+
+
+def commands(path: Path, run: dict[str, Any], form: str, samples: bool) -> list[tuple[str, str]]:
+    """What to do next, as commands to paste."""
+    folder, where = quoted_folder(path), source(run)
+    suffix = "png" if form == "pictures" else "csv"
+    known = [("new items", f"vaekit sample {folder} --n 16 --out samples.{suffix}")] if samples else []
+    return [
+        *known,
+        ("codes of items", f"vaekit encode {folder} {where} --out codes.npz"),
+        ("unusual items", f"vaekit score {folder} {where} --alpha 0.01 --out scores.csv"),
+        ("figures on other data", f"vaekit evaluate {folder} {where}" + (" --samples 500" if samples else "")),
+        ("items as the model sees them", f"vaekit reconstruct {folder} {where} --out rebuilt.{suffix}"),
+    ]
+
+
+def source(run: dict[str, Any]) -> str:
+    """What the run was trained on, as a word of a command; where an absolute path stood, its last part."""
+    return _pasted(base(_mapping(run.get("data")).get("path") or "SOURCE"), "SOURCE")
+
+
+def quoted_folder(path: Path) -> str:
+    """The run's folder as a word of a command: runs/x where it lies in a folder of that name."""
+    path = path.resolve()
+    return _pasted(f"runs/{path.name}" if path.parent.name == "runs" else path.name, "RUN")
+
+
+def _pasted(text: str, otherwise: str) -> str:
+    """Safe to paste into a shell: quoted, no option, nothing invisible."""
+    if not text.isprintable():
+        return otherwise
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def base(path: Any) -> str:
+    """A path without what would tell where somebody's files lie."""
+    text = str(path)
+    return (PurePath(text).name or text) if PurePath(text).is_absolute() or text.startswith("~") else text
+
+
+def duration(seconds: float) -> str:
+    """A time for people.
+
+    Example:
+        >>> duration(3.21), duration(75), duration(4000)
+        ('3.2 s', '1 min 15 s', '1 h 6 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def spoken(value: Any, between: str = ", ") -> str:
+    """Any value of a JSON file as short text."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    if isinstance(value, int | float):
+        return number(value, 4)
+    if isinstance(value, list):
+        return between.join(spoken(item) for item in value[:12])
+    return str(value)[:300]
+
+
+def real(value: Any) -> float | None:
+    """A finite number, or None."""
+    plain = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if plain else None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

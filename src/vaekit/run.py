@@ -1,0 +1,458 @@
+"""A run: a trained model, the kind of its data, and everything that can be done with the two."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaekit import config as configuration
+from vaekit import files, operations, persistence
+from vaekit.config import Config
+from vaekit.data import Items, Kind, read, split_row
+from vaekit.distributions import Noise
+from vaekit.errors import FileError, ResourceError, UsageError, nearest
+from vaekit.evaluation import codes, evaluate, log_likelihoods, scores
+from vaekit.fitting import Fitting
+from vaekit.prepare import labelled_items, prepare
+from vaekit.presets import PRESETS
+from vaekit.progress import Line, say
+from vaekit.report import write_report
+
+CHUNK = 1_024  # items at once
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How odd each item is.
+
+    Attributes:
+        score: (N,) −ELBO in nats; the distortion for an autoencoder.
+        p_value: (N,) share of held-out items at least as odd.
+        flag: (N,) whether it is called odd.
+    """
+
+    score: np.ndarray
+    p_value: np.ndarray
+    flag: np.ndarray
+
+
+class Run:
+    """A run folder, opened.
+
+    Attributes:
+        path: The folder.
+        model: The trained model, in evaluation mode.
+        kind: The kind of its data.
+        facts: What run.json says.
+        history: What metrics.jsonl says, a dict for each evaluation.
+
+    Example:
+        >>> import tempfile, vaekit
+        >>> run = vaekit.fit("digits", steps=5, out=tempfile.mkdtemp() + "/digits", quiet=True)
+        >>> run.sample(3).shape, run.encode(run.sample(3)).shape
+        ((3, 8, 8), (3, 16))
+    """
+
+    def __init__(self, path: str | Path, classes: Iterable[type] = ()) -> None:
+        self.path = Path(path)
+        place = self.path / "model" if (self.path / "model").is_dir() else self.path
+        if not (place / files.MANIFEST).is_file():
+            raise _not_a_run(self.path)
+        self.model, kind, self.about = persistence.load(place, classes)
+        if kind is None:
+            raise FileError("E301", "this model was saved without the kind of its data.", where=place)
+        self.kind: Kind = kind
+        facts = self.path / "run.json"
+        self.facts = persistence.version_checked(files.read_json(facts), facts) if facts.is_file() else {}
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}: {self.about.get('preset', 'model')} of {self.kind!r})"
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        path = self.path / "metrics.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Figures on the held-out data, nats per datum."""
+        return self.about.get("metrics") or {}
+
+    # ------------------------------------------------------------------ data in and out
+
+    def items(self, data: Any) -> Items:
+        """Data as items of this run's kind: a path, `path#row`, array, tensor, Dataset or items.
+
+        Raises:
+            DataError: They are not of this kind.
+        """
+        if isinstance(data, Items):
+            return data
+        if isinstance(data, str | Path):
+            place, row = split_row(str(data))
+            items = labelled_items(read(place, image_size=self._image_size), self.kind)
+            return self._labelled(items if row is None else self._row(items, row, place))
+        return self._labelled(Items(self.kind.store(data), self.kind))
+
+    @property
+    def _image_size(self) -> int | None:
+        """Pictures are brought to size as they were for training, and only if they were then."""
+        path = self.path / "config.yaml"
+        return configuration.read(path).get("image_size") if path.is_file() else None
+
+    def _labelled(self, items: Items) -> Items:
+        """A conditional model is told of labels that are unknown, too."""
+        if getattr(self.kind, "conditional", False) and items.labels is None:
+            items.labels = torch.full((len(items),), -1)
+        return items
+
+    def _row(self, items: Items, row: int, place: object) -> Items:
+        if not 0 <= row < len(items):
+            raise UsageError(
+                "E103", f"there is no row {row}: it has rows 0 to {len(items) - 1}.", where=place
+            )
+        return items.subset(torch.tensor([row]))
+
+    def _condition(self, n: int, where: Mapping[str, str] | None, noise: Noise) -> Tensor | None:
+        """What to condition n new items on: a label that was asked for, or labels as frequent as in training."""
+        if where and not getattr(self.kind, "conditional", False):
+            hint = "train with --preset conditional_vae"
+            raise UsageError("E103", "this model takes no condition.", hint=hint)
+        if not getattr(self.kind, "conditional", False):
+            return None
+        label = (where or {}).get("label")
+        odd = set(where or {}) - {"label"}
+        if odd or (label is not None and label not in self.kind.labels):
+            unknown, known = (odd.pop(), ["label"]) if odd else (str(label), self.kind.labels)
+            raise UsageError("E103", f"there is no {unknown!r}; {nearest(unknown, known)}")
+        if label is not None:
+            return self.kind.condition(torch.full((n,), self.kind.labels.index(label)))
+        return self.kind.condition(noise.choice(self.kind.frequencies, n))
+
+    # ------------------------------------------------------------------ verbs
+
+    def sample_x(
+        self,
+        n: int = 16,
+        seed: int = 0,
+        temperature: float = 1.0,
+        where: Mapping[str, str] | None = None,
+        mean: bool | None = None,
+    ) -> Tensor:
+        """As `sample`, in the model's own space, (n, *shape)."""
+        noise = Noise(seed, "sample")
+        c = self._condition(n, where, Noise(seed, "sample labels"))
+        mean = getattr(self.kind, "shows_mean", False) if mean is None else mean
+        parts = []
+        for start in range(0, n, CHUNK):
+            rows = min(CHUNK, n - start)
+            own = None if c is None else c[start : start + rows]
+            with torch.no_grad():
+                parts.append(self.model.sample(rows, own, temperature, noise, mean))
+        return torch.cat(parts)
+
+    def sample(self, n: int = 16, seed: int = 0, **options: Any) -> np.ndarray:
+        """New items, in the kind of the data.
+
+        Args:
+            n: How many.
+            seed: The same seed gives the same items.
+            temperature: Spread of the prior; 1 is the model itself.
+            where: `{"label": name}` for a conditional model.
+            mean: Each p(x | z)'s centre (what pictures are shown as) or a draw from it; by default as suits the kind.
+
+        Returns:
+            (n, …) as `decode` gives.
+        """
+        return self.kind.decode(self.sample_x(n, seed, **options))
+
+    def encode(self, data: Any, return_std: bool = False) -> Any:
+        """Latent codes: the mean of q(z | x), (N, D), and with `return_std` its standard deviation too."""
+        found = codes(self.model, self.items(data))
+        return (found.mean.numpy(), found.std.numpy()) if return_std else found.mean.numpy()
+
+    def decode_x(self, z: Any, where: Mapping[str, str] | None = None) -> Tensor:
+        """As `decode`, in the model's own space."""
+        values = torch.as_tensor(np.asarray(z, dtype=np.float32))
+        values = values.unsqueeze(0) if values.dim() == 1 else values
+        c = self._condition(len(values), where, Noise(0, "decode labels"))
+        with torch.no_grad():
+            return operations.decode(self.model, values, c)
+
+    def decode(self, z: Any, where: Mapping[str, str] | None = None) -> np.ndarray:
+        """Codes (N, D) as items: the centre of p(x | z)."""
+        return self.kind.decode(self.decode_x(z, where))
+
+    def reconstruct_x(self, data: Any) -> tuple[Tensor, Tensor]:
+        """Items and their reconstructions in the model's own space."""
+        batches = list(self.items(data).batches(CHUNK))
+        made = [operations.reconstruct(self.model, b.x, b.c, b.mask) for b in batches]
+        return torch.cat([b.x for b in batches]), torch.cat(made)
+
+    def reconstruct(self, data: Any) -> np.ndarray:
+        """Each item as the model sees it, (N, …)."""
+        return self.kind.decode(self.reconstruct_x(data)[1])
+
+    def interpolate_x(self, a: Any, b: Any, steps: int = 9) -> Tensor:
+        """As `interpolate`, in the model's own space."""
+        first, second = (self.items(one).batch(torch.tensor([0])) for one in (a, b))
+        return operations.interpolate(self.model, first.x, second.x, steps, first.c)
+
+    def interpolate(self, a: Any, b: Any, steps: int = 9) -> np.ndarray:
+        """The line between the codes of two items, decoded, (steps, …)."""
+        return self.kind.decode(self.interpolate_x(a, b, steps))
+
+    def traverse_x(self, dims: list[int] | None = None, steps: int = 9) -> Tensor:
+        """As `traverse`, in the model's own space, (dims · steps, *shape)."""
+        found = self.about.get("calibration") or {}
+        width = (
+            len(found.get("kl") or []) or codes(self.model, Items(self._one_raw(), self.kind)).mean.shape[1]
+        )
+        ranked = sorted(range(width), key=lambda d: -(found.get("kl") or [0.0] * width)[d])
+        dims = ranked[:10] if dims is None else dims
+        c = self._condition(1, None, Noise(0, "traverse"))
+        return operations.traverse(self.model, torch.zeros(1, width), dims, steps, c=c).flatten(0, 1)
+
+    def traverse(self, dims: list[int] | None = None, steps: int = 9) -> np.ndarray:
+        """One latent dimension at a time from −3 to 3, most used first, decoded, (dims · steps, …)."""
+        return self.kind.decode(self.traverse_x(dims, steps))
+
+    def log_likelihood(self, data: Any, samples: int = 500, seed: int = 0) -> np.ndarray:
+        """Importance-sampled log p(x), (N,) nats."""
+        return log_likelihoods(self.model, self.items(data), samples, seed).numpy()
+
+    def score(self, data: Any, alpha: float = 0.01, budget: int | None = None) -> Scores:
+        """How odd each item is, held against the held-out data.
+
+        Args:
+            data: What to score.
+            alpha: Flag items with p ≤ alpha: the share of ordinary items that are flagged wrongly.
+            budget: Flag this many of the oddest in place of that.
+        """
+        values = scores(self.model, self.items(data)).numpy()
+        calibration = (self.about.get("calibration") or {}).get("scores")
+        if not calibration:
+            raise FileError(
+                "E305", "this run is not finished: there is nothing to hold scores against.", self.path
+            )
+        p = operations.p_values(values, calibration)
+        flag = p <= alpha
+        if budget is not None:
+            flag = np.zeros(len(values), dtype=bool)
+            flag[np.argsort(-values, kind="stable")[:budget]] = True
+        return Scores(values, p, flag)
+
+    def evaluate(self, data: Any, samples: int = 500, seed: int = 0) -> dict[str, Any]:
+        """ELBO and its two sides, −log p(x) by importance sampling, bits per dimension, active units."""
+        return evaluate(self.model, self.items(data), samples, seed)
+
+    def report(self) -> Path:
+        """Write report.html again from what the run folder holds."""
+        return write_report(self.path)
+
+    def _one_raw(self) -> Tensor:
+        return self.kind.store(self.kind.decode(torch.zeros(1, *self.kind.shape)))
+
+
+def open_run(path: str | Path, classes: Iterable[type] = ()) -> Run:
+    """Open a run or model folder.
+
+    Args:
+        path: A run folder, or the model folder in one.
+        classes: Classes of your own that the model uses, unless they are imported already.
+
+    Raises:
+        FileError: It is not one, it is damaged, or of another version.
+    """
+    return Run(path, classes)
+
+
+def fit(
+    source: Any,
+    *,
+    out: str | Path | None = None,
+    fresh: bool = False,
+    quiet: bool = False,
+    minimum: int = 2,
+    **options: Any,
+) -> Run:
+    """Train a model on data and open the run.
+
+    The same call goes on with an unfinished run, and opens a finished one.
+
+    Args:
+        source: A path, array, tensor or torch Dataset; or `digits`.
+        out: The run folder; `runs/<name>` by default.
+        fresh: Start again even if there is a run.
+        quiet: Say nothing.
+        minimum: Fewest items that will do.
+        options: Those of `vaekit train`, and the preset's own (beta=4).
+
+    Returns:
+        The finished run.
+
+    Raises:
+        VaekitError: With a code, what is wrong and what to do.
+    """
+    config = configure(source, options)
+    asked = {name for name in options if name in Config.model_fields} | {"source", "arguments"}
+    data = prepare(source, config, minimum)
+    identity = _identity(config, data.card.get("fingerprint"))
+    path, done = _place(out, config, identity, fresh)
+    if done:
+        if not quiet:
+            say(f"{path} is finished already; --fresh trains it again")
+        return Run(path)
+    with locked(path):
+        _reuse_measured(path, config, identity)
+        with Line(quiet) as line:
+            fitting = Fitting(path, data, config, asked, identity, line)
+            _tell(data.said, quiet)
+            fitting.run()
+            _tell(data.said, quiet)
+    return Run(path)
+
+
+def configure(source: Any, options: Mapping[str, Any]) -> Config:
+    """Options of training and of the preset, told apart.
+
+    Raises:
+        UsageError: One is neither; the nearest are named.
+    """
+    options = dict(options)
+    preset = options.get("preset", "vae")
+    if preset not in PRESETS:
+        raise UsageError("E101", f"there is no preset {preset!r}; {nearest(str(preset), PRESETS)}")
+    own = [name for name in inspect.signature(PRESETS[preset]).parameters if name not in ("kind", "latent")]
+    arguments = dict(options.pop("arguments", None) or {})
+    arguments |= {name: options.pop(name) for name in list(options) if name in own}
+    unknown = [name for name in options if name not in Config.model_fields]
+    if unknown:
+        known = [*own, *Config.model_fields]
+        raise UsageError("E102", f"{preset} has no option {unknown[0]!r}; {nearest(unknown[0], known)}")
+    return configuration.checked(**{**options, "source": _described(source), "arguments": arguments})
+
+
+def _described(source: Any) -> str:
+    """A source as text: a path that means the same from here on another machine, or what it was."""
+    if not isinstance(source, str | Path):
+        return "array"
+    text = str(source)
+    return os.path.relpath(text) if os.path.isabs(text) else text
+
+
+def _identity(config: Config, fingerprint: str | None) -> str:
+    """What makes two commands the same: every choice but the measured ones, and the data themselves."""
+    chosen = config.model_dump(exclude={*configuration.MEASURED, "source"}) | {"fingerprint": fingerprint}
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _place(out: str | Path | None, config: Config, identity: str, fresh: bool) -> tuple[Path, bool]:
+    """The run folder, and whether a finished run of the same identity is there."""
+    if out is not None:
+        path = Path(out)
+        found = _found(path)
+        if found not in (None, identity) and not fresh:
+            hint = "another --out, or --fresh to train it again"
+            raise UsageError(
+                "E107", "this folder holds a run with other options or data.", where=path, hint=hint
+            )
+    else:
+        path = _free(Path("runs") / _name(config.source), identity, fresh)
+    if fresh and _found(path) is not None:
+        shutil.rmtree(path)
+    facts = path / "run.json"
+    return path, facts.is_file() and files.read_json(facts).get("status") == "finished"
+
+
+def _found(path: Path) -> str | None:
+    """The identity of the run in a folder; None where nothing is.
+
+    Raises:
+        UsageError: Something else is there.
+    """
+    if not path.exists():
+        return None
+    if (path / "run.json").is_file():
+        return str(files.read_json(path / "run.json").get("identity"))
+    if path.is_dir() and all(entry.name in (".lock", "config.yaml") for entry in path.iterdir()):
+        return None
+    raise UsageError("E107", "there is something here that is not a run.", where=path, hint="another --out")
+
+
+def _free(path: Path, identity: str, fresh: bool) -> Path:
+    """The first of name, name-2, name-3 … that is free or holds this very run."""
+    for number in range(1, 10_000):
+        place = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        if fresh or _found(place) in (None, identity):
+            return place
+    raise UsageError("E107", "there are thousands of runs of this name.", where=path, hint="--out")
+
+
+def _name(source: str) -> str:
+    stem = Path(source.rstrip("/")).name.split(".")[0]
+    return re.sub(r"[^\w-]+", "-", stem).strip("-") or "run"
+
+
+def _reuse_measured(path: Path, config: Config, identity: str) -> None:
+    """What the clock decided at the first start stays."""
+    if _found(path) == identity and (path / "config.yaml").is_file():
+        written = configuration.read(path / "config.yaml")
+        for name in configuration.MEASURED:
+            setattr(config, name, getattr(config, name) or written.get(name))
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep a second process out of a run folder.
+
+    Raises:
+        ResourceError: Another one is at work in it.
+    """
+    if not (path / ".lock").exists():
+        files.write(path / ".lock", "")
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with open(path / ".lock", "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            hint = "wait for it, or choose another --out"
+            raise ResourceError(
+                "E406", "another process trains in this folder.", where=path, hint=hint
+            ) from None
+        yield
+
+
+def _tell(said: list[str], quiet: bool) -> None:
+    for text in said:
+        if not quiet:
+            say(text)
+    said.clear()
+
+
+def _not_a_run(path: Path) -> FileError:
+    if not path.exists():
+        near = nearest(path.name, [p.name for p in path.parent.glob("*")] or ["nothing is there"])
+        return FileError("E301", f"there is no run at {path}; {near}", where=path.parent)
+    if (path / "run.json").is_file():
+        return FileError("E305", "this run has no model yet.", where=path, hint="let the training go on")
+    return FileError(
+        "E301", "this is not a run of vaekit.", where=path, hint="vaekit inspect, or train first"
+    )

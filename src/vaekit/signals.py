@@ -1,0 +1,53 @@
+"""Being asked to stop: finish the step, save, and say with which signal."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop, and everything is saved.
+
+    Attributes:
+        signum: The signal; a program ends with 128 + signum.
+        path: The run folder.
+    """
+
+    def __init__(self, signum: int, path: Path) -> None:
+        self.signum, self.path = signum, path
+        super().__init__(f"stopped and saved; the same command goes on with {path}")
+
+
+@dataclass
+class Stop:
+    """Whether a signal has come; 0 while none has."""
+
+    signum: int = 0
+
+
+@contextlib.contextmanager
+def stops() -> Iterator[Stop]:
+    """Inside, the first SIGINT or SIGTERM is noted and the second one acts at once."""
+    stop = Stop()
+    before: dict[int, Any] = {}
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        stop.signum = signum
+        signal.signal(signum, before[signum])
+
+    # only the main thread may handle signals; elsewhere (a notebook's worker) they stay as they are
+    if threading.current_thread() is threading.main_thread():
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            before[signum] = signal.signal(signum, note)
+    try:
+        yield stop
+    finally:
+        for caught, handler in before.items():
+            signal.signal(caught, handler)

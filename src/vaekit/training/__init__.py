@@ -1,0 +1,13 @@
+"""Training: one loop for every objective."""
+
+from vaekit.training.checkpoint import load_checkpoint, save_checkpoint
+from vaekit.training.measure import Speed, measure
+from vaekit.training.meter import Meter
+from vaekit.training.optimizer import Adam
+from vaekit.training.state import State
+from vaekit.training.train import Progress, averaged, fit, start, threads, train, warm_cosine
+
+__all__ = [
+    "Adam", "Meter", "Progress", "Speed", "State", "averaged", "fit", "load_checkpoint", "measure",
+    "save_checkpoint", "start", "threads", "train", "warm_cosine",
+]  # fmt: skip
