@@ -38,7 +38,7 @@ from vaekit.distributions import (
     tempered,
 )
 
-DRAWS = 20_000
+DRAWS = 200_000  # a scale that is wrong by a fortieth shows
 
 
 def grid(likelihood, dist) -> tuple[torch.Tensor, torch.Tensor]:
@@ -110,6 +110,17 @@ def test_all_levels_sum_to_one_in_every_tail(levels, mixture, dtype) -> None:
     np.testing.assert_allclose(total, 1, atol=2e-4 if dtype == torch.float32 else 1e-9)
 
 
+@pytest.mark.parametrize("scale", [10.0, 1e3, 1e5])
+def test_a_level_keeps_its_digits_where_the_scale_is_wide(scale) -> None:
+    """A bin far narrower than the logistic: its mass is density times width, in float32 too."""
+    raw = scale * math.log(2) / 0.1
+    x = torch.arange(1, 255) / 255
+    found = DiscretizedLogistic(256)(torch.tensor([[0.1, raw]]).expand(254, 2)).log_prob(x.unsqueeze(1))
+    actual = 1e-4 + (0.1 - 1e-4) / math.log(2) * np.logaddexp(0, raw)
+    expected = stats.logistic.logpdf(x.double(), 0.6, actual) - math.log(255)
+    np.testing.assert_allclose(found[:, 0], expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_continuous_bernoulli_is_right_for_every_logit(dtype) -> None:
     """Saturated pixels have large logits; near 0 the formulas are 0/0. Density λ e^{λx} / (e^λ − 1), in logits λ."""
@@ -128,6 +139,10 @@ def test_the_continuous_bernoulli_is_right_for_every_logit(dtype) -> None:
     with np.errstate(over="ignore"):
         mean = np.where(small, 0.5 + logits / 12, -1 / np.expm1(-logits) - 1 / logits)
     np.testing.assert_allclose(dist.mean[:, 0], mean, atol=2e-5)
+    for value in (0.0, 0.4, 1.0):  # an exponential family: the slope in λ is x − E[x]
+        raw = torch.tensor(logits, dtype=dtype).unsqueeze(1).requires_grad_()
+        ContinuousBernoulli()(raw).log_prob(torch.full_like(raw, value)).sum().backward()
+        np.testing.assert_allclose(raw.grad[:, 0], value - mean, atol=1e-4)
     u = Noise(2, "u").uniform((len(logits), 1), torch.zeros(1, dtype=dtype)).double().numpy()[:, 0]
     drawn = draw(dist, Noise(2, "u"))[0][:, 0].double().numpy()
     cdf = np.where(logits > 0, np.exp(size * (drawn - 1)) - np.exp(-size), -np.expm1(-size * drawn))
@@ -272,6 +287,14 @@ def test_what_is_masked_counts_nothing(image_likelihood, hidden, rng) -> None:
     # and the observed cells have the gradient that they have alone
     alone = torch.autograd.grad(family(params).log_prob(x)[mask].sum(), params)[0]
     torch.testing.assert_close(grads[0], alone)
+
+
+def test_parameters_that_overflow_at_a_masked_cell_do_no_harm() -> None:
+    loc = torch.tensor([[0.5, 1e25]], requires_grad=True)  # its square is infinite
+    terms = log_prob(Normal(loc, torch.ones(1, 2)), torch.zeros(1, 2), torch.tensor([[1, 0]]))
+    terms.sum().backward()
+    assert float(terms.detach()[0, 1]) == 0
+    assert loc.grad.tolist() == [[-0.5, 0.0]]
 
 
 def test_coupled_dimensions_refuse_a_mask() -> None:

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from vaekit import files
-from vaekit.recipes import recipe
 from vaekit.data import LIKELIHOODS, Images, Source, Vectors, build, card, detect, read
 from vaekit.errors import DataError, UsageError
+from vaekit.recipes import recipe
 
 
 def found(values, **options):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from vaekit.recipes import build, recipe
 from vaekit.data import Images, Items
 from vaekit.distributions import Bernoulli, Gaussian, Noise, RowNoise, Shared
 from vaekit.errors import DataError
+from vaekit.recipes import build, recipe
 
 
 def code(error: pytest.ExceptionInfo[DataError]) -> str:
@@ -190,6 +190,8 @@ def test_rounding_to_levels_is_said_and_only_then():
 def test_threshold_is_at_half():
     raw = torch.tensor([0, 127, 128, 255], dtype=torch.uint8).view(1, 1, 1, 4)
     assert Images(1, 1, 4, binarize="threshold").encode(raw).x.ravel().tolist() == [0, 0, 1, 1]
+    middle = torch.tensor([7, 8], dtype=torch.uint8).view(1, 1, 1, 2)  # of 17 levels: 8/16 is exactly half
+    assert Images(1, 1, 2, 17, binarize="threshold").encode(middle).x.ravel().tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("levels", [17, 256, 65536, 0])

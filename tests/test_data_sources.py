@@ -425,6 +425,7 @@ def test_npz_takes_the_array_that_is_meant(tmp_path):
     assert chosen(x_train=x, y_train=y, x_test=x, y_test=1 - y).labels.tolist() == y.tolist()
     assert chosen(images=x, masks=x).values.shape == (5, 3)
     assert chosen(weird=x, name=np.array("text")).values.shape == (5, 3)
+    assert chosen(x=x, y=y[:4], labels=1 - y).labels.tolist() == (1 - y).tolist()  # y is of something else
     assert chosen(x=x, y=np.linspace(0, 1, 5)).labels is None  # measurements
     assert "y is not used as labels" in said(read(tmp_path / "a.npz"))
     assert chosen(x=x, y=np.array([0, 1, -1, -1, 0])).labels.tolist() == [0, 1, -1, -1, 0]
@@ -505,6 +506,18 @@ def test_nothing_is_reserved_for_a_header_that_lies(tmp_path):
         assert code(error) == "E204", name
     assert tracemalloc.get_traced_memory()[1] < 50e6
     tracemalloc.stop()
+
+
+def test_what_memory_cannot_hold_is_refused_before_it_is_read(tmp_path, monkeypatch, folder):
+    np.save(tmp_path / "a.npy", np.zeros((5, 4)))
+    np.savez_compressed(tmp_path / "a.npz", np.zeros((5, 4)))
+    write_idx(tmp_path / "a-idx2", np.zeros((5, 40), np.uint8))
+    images = folder({"a.png": Image.new("L", (20, 20))})
+    monkeypatch.setattr(os, "sysconf", lambda name: 8)  # pages of 8 bytes, 8 of them
+    for place in ("a.npy", "a.npz", "a-idx2", images, Pairs([np.zeros(5)] * 2)):
+        with pytest.raises(DataError) as error:
+            read(tmp_path / place if isinstance(place, str) else place)
+        assert code(error) == "E210"
 
 
 def lie(path: Path, true: bytes, false: bytes) -> None:
@@ -794,5 +807,8 @@ def test_the_fingerprint_sees_values_shape_type_and_labels():
     sources = [Source(a), Source(a.reshape(3, 2)), Source(a.astype(np.float32)), Source(a + 1)]
     sources += [Source(a, np.array([0, 1]), ("a", "b")), Source(a, np.array([0, 1]), ("a", "c"))]
     sources += [Source(a, np.array([1, 0]), ("a", "b"))]
+    last = a.copy()
+    last[-1, -1] += 1
+    sources.append(Source(last))
     assert len({source.fingerprint() for source in sources}) == len(sources)
     assert Source(np.asfortranarray(a), path="elsewhere").fingerprint() == Source(a).fingerprint()

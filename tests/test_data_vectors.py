@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from vaekit.recipes import build, recipe
 from vaekit.data import Vectors
 from vaekit.data.vectors import moments
 from vaekit.distributions import Bernoulli, Categorical, Gaussian, Laplace, PerDimension
 from vaekit.errors import DataError
+from vaekit.recipes import build, recipe
 
 
 def test_defaults():

@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from vaekit import files
-from vaekit.errors import UsageError, VaekitError, nearest
+from vaekit.errors import CODES, UsageError, VaekitError, nearest
 from vaekit.progress import described, say
 
 app = typer.Typer(
@@ -49,7 +49,10 @@ def command(
         @functools.wraps(function)
         def run(*args: Any, json: bool, quiet: bool, debug: bool, **options: Any) -> None:
             with_quiet = {"quiet": quiet} if "quiet" in inspect.signature(function).parameters else {}
-            result = function(*args, **options, **with_quiet)
+            try:
+                result = function(*args, **options, **with_quiet)
+            except KeyboardInterrupt as stop:  # typer would say nothing, and end with 130 whichever signal it was
+                raise typer.Exit(_stopped(stop, debug)) from stop
             text = result.pop("text", None)
             if json:
                 print(
@@ -104,7 +107,7 @@ def train(
     epochs: Annotated[float | None, typer.Option(help="Or for so many passes over the data.")] = None,
     time: Annotated[str | None, typer.Option(help="Or for so long: 90s, 5m, 1h30m.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows of a step. [128]")] = None,
-    lr: Annotated[float | None, typer.Option(help="Highest learning rate. [0.001]")] = None,
+    lr: Annotated[float | None, typer.Option(help="Highest learning rate. [0.002]")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, data order and noise. [0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [auto]")] = None,
     labels: Annotated[str | None, typer.Option(help="`folders`, or the name of an array in an .npz.")] = None,
@@ -138,6 +141,8 @@ def train(
         image_size=image_size,
     )  # fmt: skip
     written = {} if config is None else configuration.read(config)
+    if any(word is not None for word in (steps, epochs, time)):
+        written = {name: value for name, value in written.items() if name not in ("steps", "epochs", "time")}
     options = {**written, **{name: value for name, value in given.items() if value is not None}}
     options |= _extra(context.args) | dict(_pair(text) for text in set_ or [])
     source = source or options.pop("source", "")
@@ -246,7 +251,7 @@ def score(
         "p_value": found.p_value,
         "flag": found.flag,
     }
-    if out.suffix in (".npz", ".npy"):
+    if out.suffix.lower() == ".npz":
         outputs.write_arrays(out, {name: _array(column) for name, column in table.items()})
     else:
         outputs.write_table(_tabular(out), table)
@@ -291,7 +296,7 @@ def reconstruct(run: RunPath, source: SourcePath, out: Out) -> dict[str, Any]:
         for part in (x[i : i + wide], made[i : i + wide])
         if len(part) == wide
     ]
-    return _written(opened, torch.cat(pairs), out, columns=wide)
+    return {**_written(opened, torch.cat(pairs), out, columns=wide), "n": len(x)}
 
 
 @command("interpolate")
@@ -324,7 +329,7 @@ def encode(run: RunPath, source: SourcePath, out: Out) -> dict[str, Any]:
     from vaekit import outputs
 
     mean, std = _open(run).encode(source, return_std=True)
-    if out.suffix in (".npz", ".npy"):
+    if out.suffix.lower() in (".npz", ".npy"):
         outputs.write_arrays(out, {"mean": mean, "std": std})
     else:
         columns = {f"mean_{d}": mean[:, d] for d in range(mean.shape[1])}
@@ -426,7 +431,7 @@ def _where(pairs: list[str] | None) -> dict[str, str] | None:
 def _tabular(out: Path) -> Path:
     from vaekit.outputs import TABLES
 
-    if out.suffix not in TABLES:
+    if out.suffix.lower() not in TABLES:
         raise UsageError(
             "E107", f"--out {out}: this is written as a table.", hint="one of .csv, .parquet, .npz"
         )
@@ -468,7 +473,7 @@ def main(words: list[str] | None = None) -> NoReturn:
     except VaekitError as error:
         sys.exit(_said(str(error), error.exit_code, debug))
     except KeyboardInterrupt as stop:
-        sys.exit(_said(str(stop) or "stopped", 128 + getattr(stop, "signum", 2), debug))
+        sys.exit(_stopped(stop, debug))
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:
@@ -479,7 +484,7 @@ def _failed(error: Exception, debug: bool) -> int:
     """Errors that are not ours: of the command line itself, of memory, of the library, or a bug."""
     show = getattr(error, "format_message", None)
     if show is not None:  # the command line's own: an unknown command or option, a missing argument
-        return _said(f"E102 unknown-option: {show()}\n  try: vaekit --help", 2, debug)
+        return _misused(error, show(), debug)
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return _said("E403 out-of-memory: it does not fit.\n  try: --batch-size 32", 5, debug)
     if isinstance(error, ValueError):
@@ -487,6 +492,19 @@ def _failed(error: Exception, debug: bool) -> int:
     return _said(
         f"a bug of ours, sorry ({type(error).__name__}: {error})\n  try: the same with --debug", 1, debug
     )
+
+
+def _misused(error: Exception, text: str, debug: bool) -> int:
+    name = type(error).__name__
+    if name == "NoArgsIsHelpError":  # the help is the answer
+        return 2
+    code = "E103" if name in ("BadParameter", "MissingParameter", "BadOptionUsage") else "E102"
+    code = "E109" if text.startswith("No such command") else code
+    return _said(f"{code} {CODES[code]}: {text}\n  try: vaekit --help", 2, debug)
+
+
+def _stopped(stop: KeyboardInterrupt, debug: bool) -> int:
+    return _said(str(stop) or "stopped", 128 + getattr(stop, "signum", 2), debug)
 
 
 def _said(text: str, code: int, debug: bool) -> int:

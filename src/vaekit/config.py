@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Config(BaseModel):
     epochs: float | None = Field(default=None, gt=0)
     time: float | None = Field(default=None, gt=0)
     batch_size: int = Field(default=128, ge=1)
-    lr: float = Field(default=1e-3, gt=0, le=10)
+    lr: float = Field(default=2e-3, gt=0, le=10)
     clip: float | None = Field(default=None, ge=0)
     average: float = Field(default=0.0, ge=0, lt=1)
     patience: int = Field(default=12, ge=0)
@@ -92,7 +93,8 @@ def checked(**options: Any) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "options"
-        message = f"{name} = {first.get('input')!r}: {first['msg'].lower()}."
+        value = " ".join(reprlib.repr(first.get("input")).split())
+        message = f"{name} = {value}: {first['msg'].lower()}."
         raise UsageError("E103", message, hint="vaekit train --help") from None
 
 
@@ -146,6 +148,8 @@ def read(path: Path) -> dict[str, Any]:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileError("E301", "there is no such configuration.", where=path) from None
+    except OSError as error:
+        raise FileError("E301", f"this cannot be read ({error.strerror or error}).", where=path) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FileError("E303", f"this is not YAML ({str(error).splitlines()[0]}).", where=path) from None
     if not isinstance(found, dict):

@@ -129,8 +129,9 @@ class Fitting:
 
     def _enough(self, now: Progress) -> bool:
         """Whether held-out data have stopped gaining, long after the last warm-up ended."""
-        waiting = now.step <= self.objective.finish or not self.config.patience
-        if waiting or self.best.stale < self.config.patience:
+        if now.step <= self.objective.finish:
+            self.best.stale = 0  # until then the objective itself still changes
+        if not self.config.patience or self.best.stale < self.config.patience:
             return False
         self._event(now.step, f"stopped early: no better held-out figure since step {self.best.step}")
         return True
@@ -149,7 +150,8 @@ class Fitting:
     def _measure(self) -> None:
         """Fill in what the configuration leaves to the clock, and write it down."""
         chosen = self.config
-        if chosen.threads is None or chosen.evaluate_every is None:
+        unbounded = chosen.steps is None and chosen.epochs is None and chosen.at_most is None
+        if unbounded or chosen.threads is None or chosen.evaluate_every is None:
             model, objective = compose(self.data.kind, chosen, 1_000)
             model.to(self.device), objective.to(self.device)
             all_threads = torch.get_num_threads()

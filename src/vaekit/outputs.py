@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +15,11 @@ import numpy as np
 
 from vaekit import files
 from vaekit.data import Kind
-from vaekit.errors import ResourceError, UsageError
+from vaekit.errors import DataError, ResourceError, UsageError, VaekitError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tiff", ".bmp")
 TABLES = (".csv", ".parquet")
+OURS = re.compile(r"\d{5,}\.png|values\.npy|MANIFEST\.json")  # names in a folder of items
 
 
 def write_items(
@@ -75,12 +79,25 @@ def write_table(path: Path, table: Mapping[str, Sequence[Any] | np.ndarray]) -> 
 
 
 def read_table(path: Path) -> dict[str, np.ndarray]:
-    """Read numbers that `write_table` or `write_arrays` wrote, by column or array name."""
-    suffix = path.suffix.lower()
+    """Read numbers that `write_table` or `write_arrays` wrote, by column or array name.
+
+    Raises:
+        DataError: There is no such file, or it is damaged.
+    """
     if not path.is_file():
-        raise UsageError("E201", "there is no such file.", where=path)
+        raise DataError("E201", "there is no such file.", where=path)
+    try:
+        return _read_table(path, path.suffix.lower())
+    except VaekitError:
+        raise
+    except (ValueError, IndexError, EOFError, OSError, csv.Error, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error).split("\n")[0][:100] or type(error).__name__
+        raise DataError("E204", f"this is not a table that can be read ({reason}).", where=path) from error
+
+
+def _read_table(path: Path, suffix: str) -> dict[str, np.ndarray]:
     if suffix == ".npz":
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     if suffix == ".npy":
         return {"mean": np.load(path, allow_pickle=False)}
@@ -132,6 +149,7 @@ def _pictures(kind: Kind, x: Any, path: Path) -> np.ndarray:
 
 def _write_folder(path: Path, values: np.ndarray, kind: Kind, x: Any) -> Path:
     """A file for each picture, or one array where the kind has no files of its own."""
+    _refuse_others(path)
     with files.folder(path) as place:
         if getattr(kind, "picture", None) is None or x is None:
             write_arrays(place / "values.npy", {"values": values})
@@ -140,6 +158,19 @@ def _write_folder(path: Path, values: np.ndarray, kind: Kind, x: Any) -> Path:
             for i, picture in enumerate(values if deep else _pictures(kind, x, path)):
                 files.write(place / f"{i:05d}.png", picture_bytes(picture))
     return path
+
+
+def _refuse_others(path: Path) -> None:
+    """A folder is replaced only if there is nothing in it but what was written so before.
+
+    Raises:
+        UsageError: There is.
+    """
+    names = [entry.name for entry in path.iterdir()] if path.is_dir() else [path.name] if path.exists() else []
+    others = [name for name in names if not OURS.fullmatch(name)]
+    if others:
+        message = f"there is something else here: {others[0]}; nothing was written."
+        raise UsageError("E107", message, where=path, hint="a new folder, or a file with one of the known suffixes")
 
 
 def _parquet(table: Mapping[str, Any]) -> bytes:

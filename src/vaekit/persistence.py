@@ -91,10 +91,15 @@ def load(path: str | Path, classes: Iterable[type] = ()) -> tuple[VAE, Kind | No
     files.check(path)
     written = version_checked(files.read_json(path / "recipe.json"), path)
     model = built(written.get("model"), classes, path / "recipe.json")
+    if not isinstance(model, VAE):
+        raise FileError("E303", "the recipe makes no model.", where=path / "recipe.json")
     place(read_tensors(path / "weights.safetensors"), model, path / "weights.safetensors")
     kind = None
     if (path / "kind.json").is_file():
-        kind = built(files.read_json(path / "kind.json").get("kind"), classes, path / "kind.json")
+        found = version_checked(files.read_json(path / "kind.json"), path / "kind.json")
+        kind = built(found.get("kind"), classes, path / "kind.json")
+        if not isinstance(kind, Kind):
+            raise FileError("E303", "this is no kind of data.", where=path / "kind.json")
     calibration = (
         files.read_json(path / "calibration.json") if (path / "calibration.json").is_file() else None
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,7 @@ def prepare(source: Any, config: Config, minimum: int = 2) -> Data:
     Raises:
         DataError: The data cannot be used; the message says which part and what to do.
     """
+    _preset(config)  # what cannot be is said before anything is read
     raw = read(source, key=config.key, labels=config.labels, image_size=config.image_size)
     kind, reasons = detect(raw, config.kind, config.likelihood, config.binarize, minimum=minimum)
     _condition(kind, config)
@@ -92,6 +94,20 @@ def compose(kind: Kind, config: Config, steps: int) -> Preset:
     Raises:
         UsageError: The preset or one of its arguments is unknown.
     """
+    preset, known = _preset(config)
+    # warm-ups are fitted to the length of the training unless their own length is given
+    fitted = {"warmup": max(1, steps // 4), "period": max(1, steps // 8)}
+    chosen: dict[str, Any] = {name: value for name, value in fitted.items() if name in known} | config.arguments
+    if config.latent is not None:
+        chosen["latent"] = config.latent
+    elif "latent" not in chosen:
+        chosen["latent"] = min(known["latent"], max(1, math.prod(kind.shape) // 2))
+    with Noise(config.seed, "weights").torch():
+        return preset(kind, **chosen)
+
+
+def _preset(config: Config) -> tuple[Callable[..., Preset], dict[str, Any]]:
+    """The preset of a configuration and its options' defaults, once the options given are known to be possible."""
     if config.preset not in PRESETS:
         raise UsageError("E101", f"there is no preset {config.preset!r}; {nearest(config.preset, PRESETS)}")
     preset = PRESETS[config.preset]
@@ -103,12 +119,6 @@ def compose(kind: Kind, config: Config, steps: int) -> Preset:
             raise UsageError(
                 "E103", f"{name} = {value!r}: {config.preset} takes a {type(known[name]).__name__}."
             )
-    # warm-ups are fitted to the length of the training unless their own length is given
-    fitted = {"warmup": max(1, steps // 4), "period": max(1, steps // 8)}
-    chosen: dict[str, Any] = {name: value for name, value in fitted.items() if name in known} | config.arguments
-    if config.latent is not None:
-        chosen["latent"] = config.latent
-    elif "latent" not in chosen:
-        chosen["latent"] = min(known["latent"], max(1, math.prod(kind.shape) // 2))
-    with Noise(config.seed, "weights").torch():
-        return preset(kind, **chosen)
+        if not math.isfinite(value):
+            raise UsageError("E103", f"{name} = {value!r}: a finite number is expected.")
+    return preset, known

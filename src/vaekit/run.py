@@ -22,8 +22,9 @@ from vaekit import config as configuration
 from vaekit import files, operations, persistence
 from vaekit.config import Config
 from vaekit.data import Items, Kind, read, split_row
+from vaekit.data.checks import finite
 from vaekit.distributions import Noise
-from vaekit.errors import FileError, ResourceError, UsageError, nearest
+from vaekit.errors import DataError, FileError, ResourceError, UsageError, nearest
 from vaekit.evaluation import codes, evaluate, log_likelihoods, scores
 from vaekit.fitting import Fitting
 from vaekit.prepare import labelled_items, prepare
@@ -153,9 +154,10 @@ class Run:
         mean: bool | None = None,
     ) -> Tensor:
         """As `sample`, in the model's own space, (n, *shape)."""
+        self._needs_prior()
         noise = Noise(seed, "sample")
         c = self._condition(n, where, Noise(seed, "sample labels"))
-        mean = getattr(self.kind, "shows_mean", False) if mean is None else mean
+        mean = self.kind.shows_mean if mean is None else mean
         parts = []
         for start in range(0, n, CHUNK):
             rows = min(CHUNK, n - start)
@@ -188,6 +190,12 @@ class Run:
         """As `decode`, in the model's own space."""
         values = torch.as_tensor(np.asarray(z, dtype=np.float32))
         values = values.unsqueeze(0) if values.dim() == 1 else values
+        if values.dim() != 2 or values.shape[1] != self._width:
+            message = f"codes of {self._width} numbers are expected, not an array of shape {tuple(values.shape)}."
+            raise DataError("E212", message, hint="what `encode` gives")
+        if not len(values):
+            raise DataError("E202", "there are no codes.")
+        finite(values.numpy())
         c = self._condition(len(values), where, Noise(0, "decode labels"))
         with torch.no_grad():
             return operations.decode(self.model, values, c)
@@ -217,10 +225,7 @@ class Run:
 
     def traverse_x(self, dims: list[int] | None = None, steps: int = 9) -> Tensor:
         """As `traverse`, in the model's own space, (dims · steps, *shape)."""
-        found = self.about.get("calibration") or {}
-        width = (
-            len(found.get("kl") or []) or codes(self.model, Items(self._one_raw(), self.kind)).mean.shape[1]
-        )
+        width, found = self._width, self.about.get("calibration") or {}
         ranked = sorted(range(width), key=lambda d: -(found.get("kl") or [0.0] * width)[d])
         dims = ranked[:10] if dims is None else dims
         c = self._condition(1, None, Noise(0, "traverse"))
@@ -232,6 +237,7 @@ class Run:
 
     def log_likelihood(self, data: Any, samples: int = 500, seed: int = 0) -> np.ndarray:
         """Importance-sampled log p(x), (N,) nats."""
+        self._needs_prior()
         return log_likelihoods(self.model, self.items(data), samples, seed).numpy()
 
     def score(self, data: Any, alpha: float = 0.01, budget: int | None = None) -> Scores:
@@ -262,6 +268,17 @@ class Run:
     def report(self) -> Path:
         """Write report.html again from what the run folder holds."""
         return write_report(self.path)
+
+    def _needs_prior(self) -> None:
+        if not self.model.bottleneck.stochastic and getattr(self.model.bottleneck, "prior", None) is None:
+            message = f"{self.about.get('preset', 'this model')} has no prior: it cannot be sampled or give likelihoods."
+            raise UsageError("E106", message, hint="train with --preset vae")
+
+    @property
+    def _width(self) -> int:
+        """Numbers of a code."""
+        known = (self.about.get("calibration") or {}).get("kl")
+        return len(known) if known else codes(self.model, Items(self._one_raw(), self.kind)).mean.shape[1]
 
     def _one_raw(self) -> Tensor:
         return self.kind.store(self.kind.decode(torch.zeros(1, *self.kind.shape)))
@@ -315,6 +332,8 @@ def fit(
     if done:
         if not quiet:
             say(f"{path} is finished already; --fresh trains it again")
+        if not (path / "report.html").is_file():  # it was killed in its last second
+            write_report(path)
         return Run(path)
     with locked(path):
         _reuse_measured(path, config, identity)
@@ -334,15 +353,20 @@ def configure(source: Any, options: Mapping[str, Any]) -> Config:
     """
     options = dict(options)
     preset = options.get("preset", "vae")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise UsageError("E101", f"there is no preset {preset!r}; {nearest(str(preset), PRESETS)}")
     own = [name for name in inspect.signature(PRESETS[preset]).parameters if name not in ("kind", "latent")]
-    arguments = dict(options.pop("arguments", None) or {})
+    arguments = options.pop("arguments", None) or {}
+    if not isinstance(arguments, Mapping):
+        raise UsageError("E103", f"arguments = {arguments!r}: a mapping of names to values is expected.")
+    arguments = dict(arguments)
     arguments |= {name: options.pop(name) for name in list(options) if name in own}
     unknown = [name for name in options if name not in Config.model_fields]
     if unknown:
         known = [*own, *Config.model_fields]
         raise UsageError("E102", f"{preset} has no option {unknown[0]!r}; {nearest(unknown[0], known)}")
+    if isinstance(options.get("val"), str | Path):
+        options["val"] = _described(options["val"])
     return configuration.checked(**{**options, "source": _described(source), "arguments": arguments})
 
 
@@ -371,9 +395,12 @@ def _place(out: str | Path | None, config: Config, identity: str, fresh: bool) -
                 "E107", "this folder holds a run with other options or data.", where=path, hint=hint
             )
     else:
-        path = _free(Path("runs") / _name(config.source), identity, fresh)
+        path = _free(Path("runs") / _name(config.source), identity)
     if fresh and _found(path) is not None:
-        shutil.rmtree(path)
+        with locked(path):  # never under another process
+            aside = path.with_name(f".{path.name}.{os.getpid()}.old")
+            os.replace(path, aside)
+        shutil.rmtree(aside)
     facts = path / "run.json"
     return path, facts.is_file() and files.read_json(facts).get("status") == "finished"
 
@@ -388,16 +415,21 @@ def _found(path: Path) -> str | None:
         return None
     if (path / "run.json").is_file():
         return str(files.read_json(path / "run.json").get("identity"))
-    if path.is_dir() and all(entry.name in (".lock", "config.yaml") for entry in path.iterdir()):
+    if path.is_dir() and all(_begun(entry.name) for entry in path.iterdir()):
         return None
     raise UsageError("E107", "there is something here that is not a run.", where=path, hint="another --out")
 
 
-def _free(path: Path, identity: str, fresh: bool) -> Path:
+def _begun(name: str) -> bool:
+    """Whether a file is one that a run writes before run.json, or what a killed writer left of one."""
+    return name in (".lock", "config.yaml") or (name.startswith(".") and name.endswith(".tmp"))
+
+
+def _free(path: Path, identity: str) -> Path:
     """The first of name, name-2, name-3 … that is free or holds this very run."""
     for number in range(1, 10_000):
         place = path if number == 1 else path.with_name(f"{path.name}-{number}")
-        if fresh or _found(place) in (None, identity):
+        if _found(place) in (None, identity):
             return place
     raise UsageError("E107", "there are thousands of runs of this name.", where=path, hint="--out")
 

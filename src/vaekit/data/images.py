@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vaekit.recipes import configurable
 from vaekit.data.batch import Batch
 from vaekit.data.checks import check_dtype, finite
 from vaekit.data.kind import Kind
@@ -28,6 +27,7 @@ from vaekit.distributions import (
 )
 from vaekit.errors import DataError
 from vaekit.networks import MLP, ConvDecoder, ConvEncoder
+from vaekit.recipes import configurable
 
 Binarize = Literal["none", "dynamic", "threshold"]
 
@@ -65,6 +65,7 @@ class Images(Kind):
     """
 
     name = "images"
+    shows_mean = True  # as the field's pictures do: draws from p(x | z) are its means under a grain of noise
 
     def __init__(
         self,

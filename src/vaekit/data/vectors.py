@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vaekit.recipes import configurable
 from vaekit.data.batch import Batch
 from vaekit.data.checks import check_dtype, chunks, finite
 from vaekit.data.kind import Kind
@@ -26,6 +25,7 @@ from vaekit.distributions import (
 )
 from vaekit.errors import DataError
 from vaekit.networks import MLP
+from vaekit.recipes import configurable
 
 FEW = 64  # up to so many columns the small networks do
 SMALL, LARGE = (128, 128), (400, 400)

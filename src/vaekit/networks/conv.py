@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from vaekit.recipes import configurable
 from vaekit.networks.condition import FiLM
+from vaekit.networks.mlp import keep_variance
 
 SMALLEST = 4  # sides are halved while the larger one is above this
 
@@ -47,6 +48,7 @@ class ConvEncoder(nn.Module):
         height, width = sides(shape, len(self.widths))[-1]
         self.last = nn.Linear(channels[-1] * height * width, outputs)
         self.activation = nn.SiLU()
+        keep_variance([*self.levels, self.last])
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """(N, C, H, W) → (N, outputs)."""
@@ -87,6 +89,10 @@ class ConvDecoder(nn.Module):
             for a, b in zip(channels[: len(self.widths)], channels[1:], strict=True)
         )
         self.activation = nn.SiLU()
+        keep_variance([self.first])
+        for level in self.levels:  # each output value of a transposed one hears a quarter of the kernel
+            nn.init.normal_(level.weight, std=(2 / (4 * level.in_channels)) ** 0.5)
+            nn.init.zeros_(level.bias)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """(N, inputs) → (N, channels, H, W)."""

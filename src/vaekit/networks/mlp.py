@@ -49,6 +49,7 @@ class MLP(nn.Module):
         self.films = nn.ModuleList(FiLM(width, condition) for width in hidden)
         self.last = nn.Linear(widths[-1], last)
         self.activation = nn.SiLU()
+        keep_variance([*self.layers, self.last])
 
     def forward(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """(N, *inputs) → (N, *outputs)."""
@@ -60,6 +61,19 @@ class MLP(nn.Module):
             h = self.activation(film(layer(h), c))
         h = self.last(h)
         return h if isinstance(self.outputs, int) else h.unflatten(1, tuple(self.outputs))
+
+
+def keep_variance(layers: Sequence[nn.Module]) -> None:
+    """Draw weights so that a signal keeps its size on its way through the layers, and set biases to zero.
+
+    torch's own default shrinks it by about three in each layer; after a few, the latent tells the decoder nothing at
+    first, and many of its dimensions are given up before they are of use (LOG.md has the figures).
+
+    Source: He, Zhang, Ren, Sun (2015), Delving deep into rectifiers, arXiv:1502.01852.
+    """
+    for layer in layers:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
 
 def size(shape: Shape) -> int:

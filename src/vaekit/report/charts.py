@@ -10,6 +10,7 @@ import numpy as np
 from vaekit.report.style import FAINT, INK, MAIN, SECOND, SOFT, TEN, WARM, WIDTH, figure, number, png, word
 
 Records = list[dict[str, Any]]
+Series = tuple[np.ndarray, np.ndarray]  # steps, values
 SPLITS = (("train", "training", SECOND), ("heldout", "held-out", MAIN))
 EVENTS = 6  # marked at most
 EARLY = 0.1  # share of training that does not decide an axis
@@ -37,11 +38,12 @@ def loss(records: Records, run: dict[str, Any]) -> bytes | None:
     axes[0].legend(loc="upper right", ncols=2, borderaxespad=0)
     if schedule:
         _schedule(axes[-1], beta, lr)
-    _mark(drawn, axes, events(run, beta), max(int(s[0].max()) for _, f in panels for s in f.values() if len(s[0])))
+    last = max(steps.max() for _, found in panels for steps, _ in found.values() if len(steps))
+    _mark(drawn, axes, events(run, beta), float(last))
     return png(drawn)
 
 
-def series(records: Records, key: str, split: str | None = None, sign: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def series(records: Records, key: str, split: str | None = None, sign: float = 1.0) -> Series:
     """Steps and values of one figure, those that are finite numbers, in the order of the steps.
 
     Example:
@@ -60,27 +62,27 @@ def series(records: Records, key: str, split: str | None = None, sign: float = 1
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30
 
 
-def _any(found: dict[str, tuple[np.ndarray, np.ndarray]]) -> bool:
+def _any(found: dict[str, Series]) -> bool:
     return any(len(steps) for steps, _ in found.values())
 
 
-def _panel(ax: Any, title: str, found: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def _panel(ax: Any, title: str, found: dict[str, Series]) -> None:
     for split, name, color in SPLITS:
         steps, values = found[split]
         marker = "o" if 0 < len(steps) < 3 else None
         ax.plot(steps, values, color=color, label=name, marker=marker, markersize=4, zorder=3)
         if len(steps) and split == "heldout":
-            ax.annotate(number(values[-1]), (steps[-1], values[-1]), (5, 0), textcoords="offset points",
+            ax.annotate(number(values[-1], 4), (steps[-1], values[-1]), (5, 0), textcoords="offset points",
                         va="center", color=MAIN, fontsize=9.5, annotation_clip=False)  # fmt: skip
     ax.set_title(f"{title}  (nats per item)")
     ax.set_ylim(*limits(found))
     ax.margins(x=0)
 
 
-def limits(found: dict[str, tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
+def limits(found: dict[str, Series]) -> tuple[float, float]:
     """An axis for what comes after the first tenth of training, so that the start does not squash the rest.
 
     Args:
@@ -98,7 +100,7 @@ def limits(found: dict[str, tuple[np.ndarray, np.ndarray]]) -> tuple[float, floa
     return float(low - room), float(high + room)
 
 
-def _schedule(ax: Any, beta: tuple[np.ndarray, np.ndarray], lr: tuple[np.ndarray, np.ndarray]) -> None:
+def _schedule(ax: Any, beta: Series, lr: Series) -> None:
     """β on the left, learning rate on the right."""
     names = [name for name, (steps, _) in (("β", beta), ("learning rate", lr)) if len(steps)]
     for name, (steps, values), color in (("β", beta, WARM), ("learning rate", lr, SOFT)):
@@ -116,13 +118,13 @@ def _schedule(ax: Any, beta: tuple[np.ndarray, np.ndarray], lr: tuple[np.ndarray
     ax.margins(x=0)
 
 
-def events(run: dict[str, Any], beta: tuple[np.ndarray, np.ndarray]) -> list[tuple[float, str]]:
+def events(run: dict[str, Any], beta: Series) -> list[tuple[float, str]]:
     """What to mark: the best step, the end of a warm-up, and what the run noted, in the order of the steps."""
     found: list[tuple[float, str]] = []
     if _is_number(run.get("best_step")) and run["best_step"] > 0:
         found.append((float(run["best_step"]), "best held-out figure"))
     steps, values = beta
-    changing = np.flatnonzero(values != values[-1]) if len(values) else []
+    changing = np.flatnonzero(values != values[-1:]) if len(values) else np.array([], dtype=int)
     if len(changing):
         found.append((float(steps[changing[-1] + 1]), f"warm-up ends: β = {number(values[-1])}"))
     noted = run.get("events")
@@ -132,7 +134,7 @@ def events(run: dict[str, Any], beta: tuple[np.ndarray, np.ndarray]) -> list[tup
     return sorted(found)[:EVENTS]
 
 
-def _mark(drawn: Any, axes: Any, marks: list[tuple[float, str]], last: int) -> None:
+def _mark(drawn: Any, axes: Any, marks: list[tuple[float, str]], last: float) -> None:
     """Numbered lines through every panel, and what they mean below."""
     lines: list[str] = []
     for place in sorted({step for step, _ in marks}):
@@ -144,10 +146,11 @@ def _mark(drawn: Any, axes: Any, marks: list[tuple[float, str]], last: int) -> N
         late = x > 0.95 * last  # then the number stands to the left of its line, within the axes
         axes[0].annotate(str(len(lines)), (x, 0), (-3 if late else 3, 3), xycoords=("data", "axes fraction"),
                          textcoords="offset points", ha="right" if late else "left", fontsize=8.5)  # fmt: skip
-    axes[-1].set_xlim(0, last)
+    axes[-1].set_xlim(0, last or 1)
     axes[-1].xaxis.set_major_formatter(lambda value, _: number(value, 6))
     axes[-1].locator_params(axis="x", nbins=6)
-    axes[-1].set_xlabel("\n".join(["step", *(word(line, 78) for line in lines)]), loc="left" if lines else None)
+    text = "\n".join(["step", *(word(line, 78) for line in lines)])
+    axes[-1].set_xlabel(text, loc="left" if lines else None)
 
 
 # ---------------------------------------------------------------------- latent.png
@@ -159,7 +162,8 @@ def latent(evidence: dict[str, np.ndarray]) -> bytes | None:
     if two is None or not len(two):
         return None
     order, share = evidence["order"], evidence.get("latent_pca_share")
-    views = [(two, "most active dimensions", [f"z{index}" for index in order[:2]])]
+    title = "most active dimensions" if two.shape[1] > 1 else "the only dimension (heights mean nothing)"
+    views = [(two, title, [f"z{index}" for index in order[:2]])]
     if share is not None:
         names = [f"component {i + 1} ({part:.0%})" for i, part in enumerate(share)]
         views.append((evidence["latent_pca"], "principal components", names))
@@ -175,11 +179,13 @@ def latent(evidence: dict[str, np.ndarray]) -> bytes | None:
 
 
 def _scatter(ax: Any, points: np.ndarray, evidence: dict[str, np.ndarray], circle: bool) -> Any:
-    if points.shape[1] == 1:  # one dimension: spread upwards by rank within the page, so that points do not hide
+    flat = points.shape[1] == 1
+    if flat:  # spread upwards, so that points do not hide each other
         points = np.column_stack([points[:, 0], np.linspace(-1, 1, len(points))])
+        ax.set_yticks([])
     label, names = evidence.get("latent_label"), evidence.get("label_names")
     size = float(np.clip(6_000 / len(points), 4, 26))
-    spots = {"s": size, "linewidths": 0, "alpha": 0.8, "zorder": 3}
+    spots: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.8, "zorder": 3}
     colored = None
     if label is None or names is None or not len(names):
         ax.scatter(*points.T, color=MAIN, **spots)
@@ -189,10 +195,12 @@ def _scatter(ax: Any, points: np.ndarray, evidence: dict[str, np.ndarray], circl
         if len(names) <= len(TEN):
             ax.scatter(*points[known].T, color=np.array(TEN)[label[known]], **spots)
         else:
-            colored = ax.scatter(*points[known].T, c=label[known], cmap="viridis", vmin=0, vmax=len(names) - 1, **spots)
+            spots |= {"cmap": "viridis", "vmin": 0, "vmax": len(names) - 1}
+            colored = ax.scatter(*points[known].T, c=label[known], **spots)
     if circle:
         _prior(ax)
-    ax.set_aspect("equal", adjustable="datalim")
+    if not flat:
+        ax.set_aspect("equal", adjustable="datalim")
     return colored
 
 
@@ -201,7 +209,8 @@ def _prior(ax: Any) -> None:
     for share in (0.5, 0.95):
         radius = math.sqrt(-2 * math.log(1 - share))
         angle = np.linspace(0, 2 * math.pi, 200)
-        ax.plot(radius * np.cos(angle), radius * np.sin(angle), color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=4)
+        dashed = {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 3)), "zorder": 4}
+        ax.plot(radius * np.cos(angle), radius * np.sin(angle), **dashed)
         ax.annotate(f"{share:.0%}", (0, -radius), ha="center", va="center", fontsize=8.5, zorder=5,
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85})  # fmt: skip
 
@@ -221,7 +230,8 @@ def _legend(drawn: Any, axes: Any, evidence: dict[str, np.ndarray], colored: Any
     texts = [word(names[index], 18) for index in present]
     longest = max((len(text) for text in texts), default=1)
     columns = max(1, min(len(texts), int((76 if len(axes) > 1 else 56) / (longest + 4))))
-    drawn.legend(handles, texts, loc="outside lower center", ncols=columns, handletextpad=0.1, columnspacing=1.0)
+    spacing = {"handletextpad": 0.1, "columnspacing": 1.0}
+    drawn.legend(handles, texts, loc="outside lower center", ncols=columns, **spacing)
 
 
 # ---------------------------------------------------------------------- kl.png
@@ -239,7 +249,8 @@ def kl(evidence: dict[str, np.ndarray]) -> bytes | None:
     colors = np.where(active, MAIN, FAINT)
     top.bar(place, nats, color=colors, width=0.8)
     top.set_title(f"KL (nats per item): {int(active.sum())} of {len(active)} dimensions in use")
-    bottom.scatter(place, np.maximum(variance, 1e-8), color=colors, edgecolor=SOFT, linewidth=0.6, s=26, zorder=3)
+    spots = {"edgecolor": SOFT, "linewidth": 0.6, "s": 26, "zorder": 3}
+    bottom.scatter(place, np.maximum(variance, 1e-8), color=colors, **spots)
     bottom.axhline(0.01, color=WARM, linewidth=1.2)
     bottom.set_yscale("log")
     bottom.set_ylim(min(1e-4, 0.5 * max(variance.min(), 1e-8)), max(2.0, 2 * variance.max()))
@@ -255,5 +266,6 @@ def kl(evidence: dict[str, np.ndarray]) -> bytes | None:
     bottom.set_xticklabels(order[bottom.get_xticks().astype(int)])
     bottom.set_xlabel("latent dimension, the one that carries most first")
     bottom.set_xlim(-0.6, len(nats) - 0.4)
-    top.grid(axis="x", visible=False), bottom.grid(axis="x", visible=False)
+    for ax in (top, bottom):
+        ax.grid(axis="x", visible=False)
     return png(drawn)

@@ -2,10 +2,12 @@
 
     items_*      (3, k, …)   best, median and worst held-out items by −ELBO: shown, rebuilt, error, score, place
     sample_*     (64, …)     prior samples, their nearest training items, distances; copy_rate (2,)
-    walk_*       (dims, 9, …)  one latent dimension at a time through the prior, the others those of the median item
-    latent_*     (N, 2)      posterior means of held-out items: the two most active dimensions, principal components
+    walk_*       (d, 9, …)   one latent dimension at a time, the others those of the median item
+    latent_*     (N, 2)      codes of held-out items: two most active dimensions, principal components
     kl, variance (D,)        of each latent dimension, in the order of `order`
     quantile_*   (5, m)      columns of real and of sampled rows
+
+Beside these stand a few facts: which of them there are, and how many items were looked at.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from vaekit.data import Items, Kind
 from vaekit.distributions import Noise, center, spread
@@ -26,7 +29,8 @@ from vaekit.priors import StandardNormal
 from vaekit.report.neighbors import copy_rate, nearest
 from vaekit.report.view import View, values
 
-SEEN = 2_000  # held-out items that are looked at
+SEEN, FEWEST = 2_000, 128  # held-out items that are looked at; of large ones fewer
+NUMBERS = 2_000_000  # values in all of them: each is decoded often, and a report must not take minutes
 SHOWN = 8  # items in each of best, median and worst
 SAMPLES, COMPARED = 64, 256  # samples that are drawn, and that the copy rate is taken over
 STEPS, REACH = 9, 3.0  # of a traversal: points, and standard deviations of the prior to either side
@@ -47,7 +51,7 @@ def gather(model: VAE, kind: Kind, train: Items, heldout: Items, seed: int = 0) 
         model: Trained; looked at in evaluation mode and left in the mode it was in.
         kind: What the data are.
         train: Training items, searched for the nearest ones of samples.
-        heldout: Held-out items; of more than 2 000 so many, spread evenly.
+        heldout: Held-out items; of more than 2 000 so many, spread evenly, and of large ones fewer.
         seed: Of samples and random choices; the same seed gives the same arrays.
 
     Returns:
@@ -56,7 +60,7 @@ def gather(model: VAE, kind: Kind, train: Items, heldout: Items, seed: int = 0) 
     was = model.training
     model.eval()
     try:
-        seen = heldout.subset(torch.linspace(0, len(heldout) - 1, min(len(heldout), SEEN)).round().long())
+        seen = heldout.subset(_spaced(len(heldout), max(FEWEST, min(SEEN, NUMBERS // math.prod(kind.shape)))))
         found, score, view = codes(model, seen), scores(model, seen), View(kind)
         order = _order(found, model)
         arrays = _facts(model, view, train, heldout, seen)
@@ -81,7 +85,11 @@ def _facts(model: VAE, view: View, train: Items, heldout: Items, seen: Items) ->
 
 
 def _can_sample(model: VAE) -> bool:
-    return getattr(model.bottleneck, "prior", None) is not None
+    return _prior(model) is not None
+
+
+def _prior(model: VAE) -> object:
+    return getattr(model.bottleneck, "prior", None)
 
 
 def _order(found: Codes, model: VAE) -> Tensor:
@@ -121,10 +129,10 @@ def _samples(model: VAE, view: View, train: Items, seen: Items, seed: int) -> Ar
     count = min(COMPARED, max(SAMPLES, len(seen)))
     c = _conditions(model, view.kind, count, seed)
     drawn = sample(model, count, c, seed=seed)
-    held = seen.batch(torch.linspace(0, len(seen) - 1, min(COMPARED, len(seen))).round().long())
+    held = seen.batch(_spaced(len(seen), COMPARED))
     drawn_distance, _ = nearest(view.compared(drawn), train, view, seed)
     held_distance, _ = nearest(view.compared(values(held).to(drawn.device)), train, view, seed)
-    smooth = sample(model, count, c, seed=seed, mean=True)[:SAMPLES]
+    smooth = sample(model, SAMPLES, None if c is None else c[:SAMPLES], seed=seed, mean=True)  # the same z
     distance, place = nearest(view.compared(smooth), train, view, seed)
     return {
         "sample_x": view.shown(smooth),
@@ -174,7 +182,7 @@ def _latent(model: VAE, kind: Kind, seen: Items, found: Codes, order: Tensor) ->
         "active": found.active[order].numpy(),
         "variance": _variance(found)[order].double().numpy(),
         "latent_two": found.mean[:, order[:2]].numpy(),
-        "prior_circle": np.asarray(isinstance(getattr(model.bottleneck, "prior", None), StandardNormal)),
+        "prior_circle": np.asarray(len(order) > 1 and isinstance(_prior(model), StandardNormal)),
     }
     if model.bottleneck.stochastic:
         arrays["kl"] = found.kl[order].numpy()
@@ -191,7 +199,7 @@ def _principal(mean: Tensor) -> Arrays:
     """The two principal components of codes (N, d), not centred, so that the prior stays around the origin."""
     variance, axes = torch.linalg.eigh(torch.cov(mean.T))
     axes = axes.flip(1)[:, :2]  # (d, 2), the largest first
-    axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()  # a sign that does not depend on the machine
+    axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()  # the same sign on every machine
     share = variance.flip(0)[:2] / variance.sum()
     return {"latent_pca": (mean @ axes).float().numpy(), "latent_pca_share": share.numpy()}
 
@@ -218,7 +226,7 @@ def _walks(model: VAE, view: View, seen: Items, score: Tensor, found: Codes, ord
     }  # fmt: skip
 
 
-def _reach(prior: torch.distributions.Distribution | None, found: Codes, like: Tensor) -> tuple[Tensor, Tensor]:
+def _reach(prior: Distribution | None, found: Codes, like: Tensor) -> tuple[Tensor, Tensor]:
     """Centre and standard deviation of each dimension, (D,): the prior's, or those of the codes without one."""
     try:
         if prior is not None:
@@ -226,6 +234,11 @@ def _reach(prior: torch.distributions.Distribution | None, found: Codes, like: T
     except NotImplementedError:  # a prior whose moments are not known
         pass
     return found.mean.mean(0).to(like), _variance(found).sqrt().clamp(min=1e-6).to(like)
+
+
+def _spaced(count: int, most: int) -> Tensor:
+    """At most so many places, spread evenly over all of them."""
+    return torch.linspace(0, count - 1, min(count, most)).round().long()
 
 
 def _device(model: VAE) -> torch.device:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from vaekit.report.style import DPI, FAINT, INK, SOFT, WIDTH, figure, number, png
+from vaekit.report.style import DPI, FAINT, SOFT, WIDTH, figure, number, pixels, png
 
 Arrays = dict[str, np.ndarray]
 GAP = 8  # pixels between two pictures
 LINE = 34  # pixels of a line of words
+EDGE = tuple(int(FAINT[i : i + 2], 16) for i in (1, 3, 5))  # around each, so that white can be seen on white
+HEADING: dict[str, Any] = {"fontsize": 10.5, "fontweight": "bold"}
+NAME: dict[str, Any] = {"fontsize": 9.5, "ha": "right"}
+UNDER: dict[str, Any] = {"fontsize": 8.5, "ha": "center", "color": SOFT}
 GROUPS = ("best", "median", "worst")
 
 
@@ -26,55 +31,54 @@ class Sheet:
 
     columns: int
     left: int = 150
-    rows: list[tuple[str, Any, list[str], int, bool]] = field(default_factory=list)
+    rows: list[tuple[str, Any, Sequence[str], int]] = field(default_factory=list)
 
     def add(
-        self, name: str, pictures: np.ndarray | None, under: list[str] | None = None, above: int = 0, loud: bool = False
+        self, name: str, pictures: np.ndarray | None = None, under: Sequence[str] = (), above: int = 0
     ) -> None:
         """One row.
 
         Args:
             name: What stands to its left.
-            pictures: (n, H, W[, 3]) uint8, or None for a line of words alone.
+            pictures: (n, H, W[, 3]) uint8; without any, the name is a heading.
             under: A word under each picture.
             above: Pixels left free above it.
-            loud: Whether the name is a heading.
         """
-        self.rows.append((name, pictures, under or [], above, loud))
+        self.rows.append((name, pictures, under, above))
 
     def png(self) -> bytes:
         """The sheet as a file."""
         tile = next(tiles for _, tiles, *_ in self.rows if tiles is not None)[0]
-        factor = max(1, int((WIDTH * DPI - self.left) / self.columns - GAP) // tile.shape[1])
+        factor = max(1, round(((WIDTH * DPI - self.left) / self.columns - GAP) / tile.shape[1]))
         height, width = tile.shape[0] * factor, tile.shape[1] * factor
-        total = sum(
-            above + (0 if tiles is None else height + GAP) + (LINE if under or tiles is None else 0)
-            for _, tiles, under, above, _ in self.rows
-        )
-        wide = self.left + self.columns * (width + GAP)
-        tall = total + 2 * GAP
-        drawn, top = figure(tall / DPI, wide / DPI), total + GAP
-        for name, tiles, under, above, loud in self.rows:
-            top -= above
+        placed, words, y = [], [], GAP  # pixels from the left and from the top
+        for name, tiles, under, above in self.rows:
+            y += above
             if tiles is None:
-                drawn.text(GAP / wide if loud else self.left / wide, (top - LINE / 2) / tall, name,
-                           va="center", color=INK, fontsize=10.5, fontweight="bold" if loud else "normal")  # fmt: skip
-                top -= LINE
-            else:
-                self._row(drawn, name, _enlarged(tiles, factor), top, tall, wide)
-                top -= height + GAP
+                words.append((GAP, y + LINE / 2, name, HEADING))
+                y += LINE
+                continue
+            words.append((self.left - 12, y + height / 2, name, NAME))
+            for i, picture in enumerate(_enlarged(tiles, factor)):
+                placed.append((self.left + i * (width + GAP), y, picture))
+            y += height + GAP
             for i, text in enumerate(under):
-                x = self.left + i * (width + GAP) + width / 2
-                drawn.text(x / wide, (top - LINE / 2 + GAP) / tall, text, ha="center", va="center",
-                           fontsize=8.5, color=SOFT)  # fmt: skip
-            top -= LINE if under and tiles is not None else 0
-        return png(drawn)
+                words.append((self.left + i * (width + GAP) + width / 2, y - GAP + LINE / 2, text, UNDER))
+            y += LINE if under else 0
+        return png(_composed(y, self.left + self.columns * (width + GAP), words, placed))
 
-    def _row(self, drawn: Any, name: str, tiles: np.ndarray, top: int, tall: int, wide: int) -> None:
-        height, width = tiles.shape[1:3]
-        drawn.text((self.left - 12) / wide, (top - height / 2) / tall, name, ha="right", va="center", fontsize=9.5)
-        for i, tile in enumerate(tiles):
-            drawn.figimage(_framed(tile), self.left + i * (width + GAP), top - height, origin="upper")
+
+def _composed(tall: int, wide: int, words: list[Any], placed: list[Any]) -> np.ndarray:
+    """Words drawn on white, then every picture laid over it pixel by pixel with a thin edge around it."""
+    drawn = figure(tall / DPI + 1e-6, wide / DPI + 1e-6)
+    for x, y, text, look in words:
+        drawn.text(x / wide, 1 - y / tall, text, va="center", **look)
+    sheet = pixels(drawn)
+    for x, y, picture in placed:
+        height, width = picture.shape[:2]
+        sheet[y - 1 : y + height + 1, x - 1 : x + width + 1] = EDGE
+        sheet[y : y + height, x : x + width] = picture
+    return sheet
 
 
 def _enlarged(tiles: np.ndarray, factor: int) -> np.ndarray:
@@ -83,20 +87,12 @@ def _enlarged(tiles: np.ndarray, factor: int) -> np.ndarray:
     return tiles.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
-def _framed(tile: np.ndarray) -> np.ndarray:
-    """A picture with a thin edge, so that a white one can be seen on white."""
-    tile, edge = tile.copy(), tuple(int(FAINT[i : i + 2], 16) for i in (1, 3, 5))
-    tile[[0, -1]], tile[:, [0, -1]] = edge, edge
-    return tile
-
-
 def heat(error: np.ndarray) -> np.ndarray:
     """Errors (n, H, W) uint8 as colours (n, H, W, 3): white where there is none, dark red where it is whole."""
     import matplotlib
 
-    return (matplotlib.colormaps["OrRd"](error)[..., :3] * 255).round().astype(np.uint8) * (error[..., None] > 0) + (
-        255 * (error[..., None] == 0)
-    ).astype(np.uint8)
+    colors = (matplotlib.colormaps["OrRd"](error)[..., :3] * 255).round().astype(np.uint8)
+    return np.where(error[..., None] > 0, colors, np.uint8(255))
 
 
 # ---------------------------------------------------------------------- what is drawn
@@ -108,7 +104,7 @@ def reconstructions(evidence: Arrays) -> bytes:
     error, score = evidence["items_error"], evidence["items_score"]
     sheet = Sheet(items.shape[1])
     for group, name in enumerate(GROUPS):
-        sheet.add(name, None, above=0 if group == 0 else 14, loud=True)
+        sheet.add(name, above=0 if group == 0 else 14)
         sheet.add("item", items[group])
         sheet.add("rebuilt", rebuilt[group])
         sheet.add("error", heat(error[group]), under=[number(value, 4) for value in score[group]])

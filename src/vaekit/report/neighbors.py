@@ -1,6 +1,9 @@
 """Whether a model copies: how near its samples come to training items, held against items it has never seen.
 
-    copy rate = P(d(sample) ≤ t),  t = the 1 % quantile of d(held-out item),  d(x) = min over training items ‖x − x_i‖
+    d(x) = min over training items ‖x − x_i‖,  t = the 1 % quantile of d(held-out item)
+    copy rate = P(d(sample) ≤ t)
+
+Held-out items have about 1 % of it; a model that has learned its training data by heart has nearly 100 %.
 """
 
 from __future__ import annotations
@@ -69,4 +72,5 @@ def copy_rate(samples: Any, heldout: Any) -> tuple[float, float]:
     """
     held = np.asarray(heldout, dtype=np.float64)
     threshold = np.quantile(held, QUANTILE)
-    return float((np.asarray(samples, dtype=np.float64) <= threshold).mean()), float((held <= threshold).mean())
+    drawn = np.asarray(samples, dtype=np.float64)
+    return float((drawn <= threshold).mean()), float((held <= threshold).mean())

@@ -20,6 +20,7 @@ from vaekit.report.plots import draw
 from vaekit.report.style import number
 
 Arrays = dict[str, np.ndarray]
+Facts = dict[str, Any]
 PICTURES = 3_400_000  # bytes of all pictures together: in base64, with the text, they stay below 5 MB
 LONGEST = 60_000  # characters of a configuration that are shown
 SECTIONS = (
@@ -56,14 +57,14 @@ def write_report(run_path: Path) -> Path:
 # ---------------------------------------------------------------------- what the run left
 
 
-def _card(path: Path) -> dict[str, Any]:
+def _card(path: Path) -> Facts:
     try:
         return _mapping(files.read_json(path / "data_card.json"))
     except FileError:
         return {}
 
 
-def _records(path: Path) -> list[dict[str, Any]]:
+def _records(path: Path) -> list[Facts]:
     """The lines of metrics.jsonl that are whole: the last one may still be being written."""
     try:
         lines = (path / "metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -81,7 +82,7 @@ def _records(path: Path) -> list[dict[str, Any]]:
 def _evidence(path: Path) -> Arrays:
     """The arrays of `gather`; empty where there are none or they cannot be read."""
     try:
-        with np.load(path / "plots" / "evidence.npz", allow_pickle=False) as arrays:
+        with open(path / "plots" / "evidence.npz", "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
         return {}
@@ -98,60 +99,67 @@ def _config(path: Path) -> str:
 
 
 def _context(
-    path: Path, run: dict[str, Any], card: dict[str, Any], records: list[dict[str, Any]], evidence: Arrays, drawn: dict[str, Path]
-) -> dict[str, Any]:
+    path: Path, run: Facts, card: Facts, records: list[Facts], evidence: Arrays, drawn: dict[str, Path]
+) -> Facts:
     """Everything that the template names."""
     form, stochastic = str(evidence.get("form", "")), bool(evidence.get("stochastic", True))
+    can_sample = bool(evidence.get("samples", True))
     shown, more = words.labels(card)
+    shapes = (("samples", "tall", form == "pictures"), ("latent", "wide", "latent_pca" in evidence))
     context = {
-        "title": str(run.get("name") or path.resolve().name), "run": run, "course": _course(run),
+        "title": str(run.get("name") or path.resolve().name), "preset": run.get("preset"), "course": _course(run),
         "objective": str(run.get("objective") or ""),
         "verdict": words.verdict(_mapping(run.get("metrics")), evidence),
         "advice": words.advice(run, records, evidence, words.source(run)),
         "facts": words.facts(card, run), "labels": shown, "more_labels": more,
         "reasons": _sentences(card.get("reasons")), "notes": _sentences(card.get("notes")),
         "pictures": embedded(drawn), "form": form,
-        "shapes": ({"samples": "tall"} if form == "pictures" else {}) | ({"latent": "wide"} if "latent_pca" in evidence else {}),
+        "shapes": {name: shape for name, shape, there in shapes if there},
         "has_rate": stochastic and (bool(evidence) or len(series(records, "elbo")[0]) > 0),
         "seen": number(int(evidence.get("seen_count", 0))), "copies": _copies(evidence),
-        "spread": "the prior" if evidence.get("samples", True) else "the codes",
+        "spread": "the prior" if can_sample else "the codes",
         "labelled": "latent_label" in evidence, "components": "latent_pca" in evidence,
         "circle": bool(evidence.get("prior_circle", False)),
         "figures": words.figures(run), "versions": _versions(run), "config": _config(path),
-        "commands": words.commands(path, run, form, bool(evidence.get("samples", True))),
+        "stochastic": stochastic, "can_sample": can_sample,
+        "commands": words.commands(path, run, form, can_sample),
         "fingerprint": str(_mapping(run.get("data")).get("fingerprint") or "")[:12],
     }  # fmt: skip
-    context["sections"] = [(id, name) for id, name in SECTIONS if _present(id, context)]
+    context["there"] = {id: name for id, name in SECTIONS if _present(id, context)}
     return context
 
 
-def _present(id: str, context: dict[str, Any]) -> bool:
+def _present(id: str, context: Facts) -> bool:
     """Whether a section of the template has something in it."""
-    if id == "data":
-        return bool(context["facts"] or context["reasons"] or context["notes"])
-    if id in ("samples", "kl"):
-        return bool(context["form"])
-    own = {"training": "loss" in context["pictures"], "figures": bool(context["figures"]), "next": True}
-    own["configuration"] = bool(context["config"])
-    return own.get(id, id in context["pictures"])
+    if id in ("training", "reconstructions", "traversals", "latent"):
+        return {"training": "loss"}.get(id, id) in context["pictures"]
+    parts = {
+        "data": context["facts"] or context["reasons"] or context["notes"],
+        "samples": "samples" in context["pictures"] or context["copies"] or not context["can_sample"],
+        "kl": "kl" in context["pictures"] or not context["stochastic"],
+        "figures": context["figures"], "configuration": context["config"], "next": True,
+    }  # fmt: skip
+    return bool(parts[id])
 
 
-def _course(run: dict[str, Any]) -> str:
+def _course(run: Facts) -> str:
+    """How far the run came."""
     steps, seconds = words.real(run.get("steps")), words.real(run.get("seconds"))
-    parts = [] if steps is None else [f"{number(steps)} steps"]
-    return " in ".join(parts + ([] if seconds is None else [words.duration(seconds)]))
+    parts = [str(run["status"])] if run.get("status") else []
+    parts += [] if steps is None else [f"{number(steps)} steps"]
+    return ", ".join(parts + ([] if seconds is None else [words.duration(seconds)]))
 
 
 def _copies(evidence: Arrays) -> dict[str, str] | None:
     if "copy_rate" not in evidence:
         return None
     samples, heldout = (f"{100 * rate:.1f} %" for rate in evidence["copy_rate"])
-    searched = min(int(evidence["train_count"]), 20_000)
-    count = len(evidence["copy_sample_distance"])
+    searched = min(int(evidence.get("train_count", 0)), 20_000)
+    count = len(evidence.get("copy_sample_distance", ()))
     return {"samples": samples, "heldout": heldout, "count": number(count), "searched": number(searched)}
 
 
-def _versions(run: dict[str, Any]) -> str:
+def _versions(run: Facts) -> str:
     return ", ".join(f"{name} {words.spoken(value)}" for name, value in _mapping(run.get("versions")).items())
 
 
@@ -159,11 +167,11 @@ def _sentences(value: Any) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def _mapping(value: Any) -> Facts:
     return value if isinstance(value, dict) else {}
 
 
-def _render(context: dict[str, Any]) -> str:
+def _render(context: Facts) -> str:
     """The page; every value is escaped, because names and labels come from anywhere."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -187,7 +195,10 @@ def embedded(drawn: dict[str, Path], most: int = PICTURES) -> dict[str, str]:
     contents = {name: path.read_bytes() for name, path in drawn.items()}
     if sum(map(len, contents.values())) > most:
         contents = {name: smaller(content, most // len(contents)) for name, content in contents.items()}
-    return {name: f"data:image/png;base64,{base64.b64encode(content).decode()}" for name, content in contents.items()}
+    return {
+        name: f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        for name, content in contents.items()
+    }
 
 
 def smaller(content: bytes, most: int) -> bytes:

@@ -13,11 +13,14 @@ from vaekit.report import charts, grids, rows
 from vaekit.report.style import styled
 
 Arrays = dict[str, np.ndarray]
+Records = list[dict[str, Any]]
 NAMES = ("loss", "reconstructions", "samples", "traversals", "latent", "kl")
 NEEDS = {"reconstructions": "items_x", "samples": "sample_x", "traversals": "walk_x"}
 
 
-def draw(place: Path, evidence: Arrays, records: list[dict[str, Any]], run: dict[str, Any], names: list[str]) -> dict[str, Path]:
+def draw(
+    place: Path, evidence: Arrays, records: Records, run: dict[str, Any], names: list[str]
+) -> dict[str, Path]:
     """Write the pictures that can be drawn, and take away those that cannot any more.
 
     Args:
@@ -33,7 +36,10 @@ def draw(place: Path, evidence: Arrays, records: list[dict[str, Any]], run: dict
     drawn: dict[str, Path] = {}
     with styled():
         for name in NAMES:
-            content = _content(name, evidence, records, run, names)
+            try:
+                content = _content(name, evidence, records, run, names)
+            except KeyError:  # evidence that another version left: an array has another name there
+                content = None
             if content is None:
                 (place / f"{name}.png").unlink(missing_ok=True)
             else:
@@ -41,7 +47,9 @@ def draw(place: Path, evidence: Arrays, records: list[dict[str, Any]], run: dict
     return drawn
 
 
-def _content(name: str, evidence: Arrays, records: list[dict[str, Any]], run: dict[str, Any], names: list[str]) -> bytes | None:
+def _content(
+    name: str, evidence: Arrays, records: Records, run: dict[str, Any], names: list[str]
+) -> bytes | None:
     if name == "loss":
         return charts.loss(records, run)
     if name in NEEDS:

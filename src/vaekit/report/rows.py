@@ -25,7 +25,9 @@ def reconstructions(evidence: Arrays, names: list[str]) -> bytes:
         for ax, values in zip(row[:2], (items[group], rebuilt[group]), strict=True):
             signed = _heat(ax, values, "RdBu_r", -top, top)
         plain = _heat(row[2], error[group], "OrRd", 0, top)
-        row[0].set_yticks(range(items.shape[1]), [number(value, 3) for value in evidence["items_score"][group]])
+        row[0].set_yticks(
+            range(items.shape[1]), [number(value, 3) for value in evidence["items_score"][group]]
+        )
         row[0].set_ylabel(GROUPS[group], fontweight="bold")
         for ax in row:
             ax.tick_params(bottom=group == 2, left=False)
@@ -42,14 +44,20 @@ def samples(evidence: Arrays, names: list[str]) -> bytes:
     """Samples beside the nearest training rows, and how each column is distributed."""
     points = str(evidence["form"]) == "points"
     count = len(evidence["quantile_columns"])
-    drawn = figure((4.2 if points else 3.6) + 0.55 + 0.27 * count)
-    upper, lower = drawn.subfigures(2, 1, height_ratios=[4.2 if points else 3.6, 0.55 + 0.27 * count])
+    heights = [4.2 if points else 3.6, 0.55 + 0.27 * count]
+    drawn = figure(sum(heights))
+    parts: Any = drawn.subfigures(2, 1, height_ratios=heights)
+    upper, lower = parts
     if points:
         _sampled_points(upper.subplots(), evidence, names)
     else:
-        axes, order = upper.subplots(1, 2, sharey=True), np.argsort(evidence["sample_distance"], kind="stable")
+        axes, order = (
+            upper.subplots(1, 2, sharey=True),
+            np.argsort(evidence["sample_distance"], kind="stable"),
+        )
         top = _bound(evidence["sample_nearest"])
-        for ax, key, title in zip(axes, ("sample_x", "sample_nearest"), ("samples", "nearest training rows"), strict=True):
+        both = (("sample_x", "samples"), ("sample_nearest", "nearest training rows"))
+        for ax, (key, title) in zip(axes, both, strict=True):
             shown = _heat(ax, evidence[key][order], "RdBu_r", -top, top)
             ax.set_title(title)
             _columns(ax, evidence, names)
@@ -73,7 +81,8 @@ def traversals(evidence: Arrays, names: list[str]) -> bytes:
     place = evidence["columns"]
     for ax, dim, walk in zip(axes.flat, dims, walks, strict=False):
         for color, values in zip(colors, walk, strict=True):
-            ax.plot(place, values, color=color, linewidth=1.2, marker="o" if len(place) <= NAMED else None, markersize=2.5)
+            marker = "o" if len(place) <= NAMED else None
+            ax.plot(place, values, color=color, linewidth=1.2, marker=marker, markersize=2.5)
         ax.set_title(f"z{dim}")
     for ax in axes[:-1].flat:
         ax.tick_params(bottom=False, labelbottom=False)
@@ -100,7 +109,8 @@ def _heat(ax: Any, values: np.ndarray, colors: str, low: float, high: float) -> 
 
 
 def _bar(drawn: Any, shown: Any, axes: Any, text: str) -> None:
-    bar = drawn.colorbar(shown, ax=np.asarray(axes).ravel().tolist(), location="bottom", aspect=30, shrink=0.9, pad=0.02)
+    shape = {"location": "bottom", "aspect": 30, "shrink": 0.9, "pad": 0.02}
+    bar = drawn.colorbar(shown, ax=np.asarray(axes).ravel().tolist(), **shape)
     bar.set_label(text, fontsize=9.5)
     bar.outline.set_visible(False)
 
@@ -168,8 +178,8 @@ def _rebuilt_points(evidence: Arrays, names: list[str]) -> bytes:
     for group, (name, color) in enumerate(zip(GROUPS, (MAIN, TEN[1], TEN[2]), strict=True)):
         start, end = evidence["items_x"][group], evidence["items_rebuilt"][group]
         ax.plot(*np.stack([start, end]).transpose(2, 0, 1), color=color, linewidth=1.0)
-        ax.scatter(*start.T, s=24, color=color, label=name, zorder=3, linewidths=0)
-        ax.scatter(*end.T, s=24, facecolor="white", edgecolor=color, zorder=3, linewidth=1.1)
+        ax.scatter(start[:, 0], start[:, 1], s=24, color=color, label=name, zorder=3, linewidths=0)
+        ax.scatter(end[:, 0], end[:, 1], s=24, facecolor="white", edgecolor=color, zorder=3, linewidth=1.1)
     ax.scatter([], [], s=24, facecolor="white", edgecolor=INK, label="rebuilt")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0, handletextpad=0.1)
     _plane(ax, names)

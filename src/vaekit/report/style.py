@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -20,7 +22,7 @@ TEN = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "sans-serif", "font.size": 10.5, "axes.titlesize": 10.5, "axes.labelsize": 10.5,
     "xtick.labelsize": 9.5, "ytick.labelsize": 9.5, "legend.fontsize": 9.5,
     "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK, "axes.edgecolor": SOFT,
@@ -52,10 +54,23 @@ def figure(height: float, width: float = WIDTH) -> Figure:
     return Figure(figsize=(width, height))
 
 
-def png(drawn: Figure) -> bytes:
-    """A figure as PNG, the same bytes for the same figure."""
+def pixels(drawn: Figure) -> np.ndarray:
+    """A figure as (height, width, 3) uint8."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(drawn)
+    canvas.draw()  # savefig would draw everything twice
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def png(picture: Figure | np.ndarray) -> bytes:
+    """A figure or its pixels as PNG, the same bytes for the same pixels."""
+    from PIL import Image
+
     buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", metadata={"Software": None})
+    Image.fromarray(picture if isinstance(picture, np.ndarray) else pixels(picture)).save(
+        buffer, format="PNG"
+    )
     return buffer.getvalue()
 
 
@@ -86,7 +101,9 @@ def number(value: float, digits: int = 3) -> str:
     elif size and size < 1e-3:
         text = f"{size:.{digits - 1}g}"
     else:
-        text = f"{size:.{max(0, digits - max(1, len(str(int(size)))))}f}" if size >= 1 else f"{size:.{digits}g}"
+        text = (
+            f"{size:.{max(0, digits - max(1, len(str(int(size)))))}f}" if size >= 1 else f"{size:.{digits}g}"
+        )
     if "." in text and "e" not in text and float(value).is_integer():
         text = text.rstrip("0").rstrip(".")
     return f"−{text}" if value < 0 and float(size) else text

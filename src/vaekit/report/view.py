@@ -68,15 +68,17 @@ class View:
 
 def values(batch: Batch) -> Tensor:
     """A batch's values (B, *shape), zero where nothing was observed."""
-    return batch.x if batch.mask is None else torch.where(batch.mask.bool(), batch.x, torch.zeros_like(batch.x))
+    return (
+        batch.x if batch.mask is None else torch.where(batch.mask.bool(), batch.x, torch.zeros_like(batch.x))
+    )
 
 
 def _shrunk(x: Tensor, share: float) -> Tensor:
     """(N, C, H, W) at a share of its height and width, each new pixel the mean of those it covers."""
     if share >= 1:
         return x
-    size = [max(1, int(side * share)) for side in x.shape[2:]]
-    return functional.adaptive_avg_pool2d(x.float(), size)
+    height, width = (max(1, int(side * share)) for side in x.shape[2:])
+    return functional.adaptive_avg_pool2d(x.float(), (height, width))
 
 
 def _displayable(pictures: np.ndarray) -> np.ndarray:

@@ -33,8 +33,7 @@ def verdict(metrics: dict[str, Any], evidence: Arrays) -> str:
     bits, active = real(metrics.get("bits_per_dim")), real(metrics.get("active_units"))
     parts = []
     if elbo is not None:
-        sides = "" if rate is None or distortion is None else f" (rate {number(rate)} + distortion {number(distortion)})"
-        parts.append(f"Held-out ELBO {number(elbo, 4)} nats per item{sides}")
+        parts.append(f"Held-out ELBO {number(elbo, 4)} nats per item{_sides(rate, distortion)}")
     elif distortion is not None:
         parts.append(f"Held-out distortion {number(distortion, 4)} nats per item")
     parts += [] if bits is None else [f"{number(bits)} bits per dimension"]
@@ -42,6 +41,12 @@ def verdict(metrics: dict[str, Any], evidence: Arrays) -> str:
         whole = f" of {len(evidence['order'])}" if "order" in evidence else ""
         parts.append(f"{number(active)}{whole} latent dimensions in use")
     return "; ".join(parts) + "." if parts else ""
+
+
+def _sides(rate: float | None, distortion: float | None) -> str:
+    if rate is None or distortion is None:
+        return ""
+    return f" (rate {number(rate)} + distortion {number(distortion)})"
 
 
 def advice(run: dict[str, Any], records: list[dict[str, Any]], evidence: Arrays, source: str) -> list[str]:
@@ -55,12 +60,22 @@ def advice(run: dict[str, Any], records: list[dict[str, Any]], evidence: Arrays,
     if samples > max(0.1, 5 * held):
         found.append(f"{samples:.0%} of the samples nearly repeat a training item (held-out items: {held:.0%}). "
                      "More data or fewer steps help.")  # fmt: skip
-    _, values = series(records, "elbo", "heldout", -1)
-    _, trained = series(records, "elbo", "train", -1)
-    if len(values) > 4 and len(trained) and values[-1] - values.min() > max(1.0, 0.02 * abs(values.min())):
-        found.append(f"The held-out ELBO was {number(values[-1] - values.min())} nats better than at the end: the model "
-                     "overfits, and the best weights were kept. More data help, or a smaller --latent.")  # fmt: skip
+    lost = overfitted(records)
+    if lost:
+        found.append(f"The held-out ELBO was {number(lost)} nats better than at the end: the model overfits, and the "
+                     "best weights were kept. More data help, or a smaller --latent.")  # fmt: skip
     return found[:3]
+
+
+def overfitted(records: list[dict[str, Any]]) -> float:
+    """Nats that held-out items lost after their best while training items still gained; 0 if few."""
+    steps, held = series(records, "elbo", "heldout", -1)
+    train_steps, trained = series(records, "elbo", "train", -1)
+    if len(held) < 5 or not len(trained):
+        return 0.0
+    lost = float(held[-1] - held.min())
+    gained = trained[-1] < np.interp(steps[held.argmin()], train_steps, trained)
+    return lost if gained and lost > max(1.0, 0.02 * abs(held[-1])) else 0.0
 
 
 def facts(card: dict[str, Any], run: dict[str, Any]) -> list[tuple[str, str]]:
@@ -69,18 +84,24 @@ def facts(card: dict[str, Any], run: dict[str, Any]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if data.get("path"):
         found.append(("source", base(data["path"])))
-    for name in ("kind", "count", "shape", "dtype", "range"):
+    for name in ("kind", "count", "shape", "dtype", "range", "likelihood", "binarize"):
         value = card.get(name)
-        if value not in (None, "", []):
+        if value not in (None, "", [], "none"):
             found.append((name, spoken(value, " to " if name == "range" else " × ")))
     if real(data.get("count")) is not None and real(data.get("heldout")) is not None:
         found.append(("split", f"{number(data['count'])} for training, {number(data['heldout'])} held out"))
-    return found
+    same, constant = real(card.get("duplicates")), real(_mapping(card.get("constant_features")).get("count"))
+    found += [("duplicates", f"{same:.1%} of the items")] if same else []
+    found += [("constant", f"{number(constant)} of the values of every item")] if constant else []
+    return found + ([("unlabelled", spoken(card["unlabelled"]))] if real(card.get("unlabelled")) else [])
 
 
 def labels(card: dict[str, Any]) -> tuple[list[tuple[str, str]], int]:
     """Labels and how often they came, and how many are not listed."""
-    found = [(str(name), spoken(count)) for name, count in _mapping(card.get("labels")).items()]
+    found = [
+        (str(name), spoken(count))
+        for name, count in _mapping(card.get("labels") or card.get("classes")).items()
+    ]
     return found[:LABELS], max(0, len(found) - LABELS)
 
 
@@ -94,8 +115,13 @@ def figures(run: dict[str, Any]) -> list[tuple[str, str, str]]:
         if value is not None and not (name == "samples" and metrics.get("nll") is None):
             title, meaning = MEANINGS.get(name, (name, ""))
             rows.append((title, spoken(value), meaning))
-    extra = (("steps", "of the optimizer"), ("best_step", "whose weights were kept"), ("seed", "of all randomness"))
-    rows += [(name.replace("_", " "), spoken(run[name]), meaning) for name, meaning in extra if run.get(name) is not None]
+    extra = (
+        ("steps", "of the optimizer"),
+        ("best_step", "whose weights were kept"),
+        ("seed", "of all randomness"),
+    )
+    there = [(name, meaning) for name, meaning in extra if run.get(name) is not None]
+    rows += [(name.replace("_", " "), spoken(run[name]), meaning) for name, meaning in there]
     seconds = real(run.get("seconds"))
     return rows if seconds is None else [*rows, ("time", duration(seconds), "of training")]
 
@@ -109,8 +135,11 @@ def commands(path: Path, run: dict[str, Any], form: str, samples: bool) -> list[
         *known,
         ("codes of items", f"vaekit encode {folder} {where} --out codes.npz"),
         ("unusual items", f"vaekit score {folder} {where} --alpha 0.01 --out scores.csv"),
-        ("figures on other data", f"vaekit evaluate {folder} {where}" + (" --samples 500" if samples else "")),
-        ("items as the model sees them", f"vaekit reconstruct {folder} {where} --out rebuilt.{suffix}"),
+        (
+            "figures on data",
+            f"vaekit evaluate {folder} {where}" + (" --samples 500" if samples else ""),
+        ),
+        ("reconstructions", f"vaekit reconstruct {folder} {where} --out rebuilt.{suffix}"),
     ]
 
 
