@@ -404,6 +404,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setattr("vaekit.fitting.SAVE_EVERY", 0.0)
+        patch.setattr(os, "fsync", lambda _: None)  # the disk's patience is not what is tested
         assert call("train", *words, "--out", "whole").code == 0
         patch.setattr(Meter, "add", stop_at(6))
         with pytest.raises(RuntimeError, match="stopped"):
@@ -439,13 +440,14 @@ def whole(place: Path) -> None:
 def test_a_full_disk_loses_nothing(interrupted, here, monkeypatch) -> None:
     """Whichever write it meets: exit 5, every old file whole, and the same command ends as if nothing had been."""
     monkeypatch.setattr("vaekit.fitting.SAVE_EVERY", 0.0)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
     shutil.copytree(interrupted.run, here / "count")
     with pytest.MonkeyPatch.context() as patch:
         disk = FullDisk(patch)
         assert call("train", *interrupted.words, "--out", "count").code == 0
     total = disk.writes
     assert total > 30
-    for at in sorted({*range(0, total, max(1, total // 9)), total - 1}):
+    for at in sorted({*range(0, total, max(1, total // 7)), total - 1}):
         place = here / f"at-{at}"
         shutil.copytree(interrupted.run, place)
         with pytest.MonkeyPatch.context() as patch:
@@ -651,18 +653,19 @@ def test_steps_that_are_not_finite_are_skipped_and_said(poisoned, here) -> None:
 
 def test_divergence_keeps_the_last_good_model(poisoned, here, monkeypatch) -> None:
     monkeypatch.setattr("vaekit.fitting.SAVE_EVERY", 0.0)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
     poisoned(range(6, 1_000))
     np.save("x.npy", good())
-    words = ["train", "x.npy", *QUICK, "--steps", "60", "--quiet", "--out", "run"]
+    words = ["train", "x.npy", *QUICK, "--steps", "36", "--quiet", "--out", "run"]
     for _ in range(2):  # the same again goes on, and ends the same way
         said = mistake(call(*words), "E501", 6)
-        assert "not finite for" in said and "where: run" in said and "--lr 0.00025" in said
+        assert "not finite for" in said and "where: run" in said and "try: --lr 0.000" in said
         whole(here / "run")
         run = vaekit.open("run")
         assert run.facts["status"] == "diverged" and np.isfinite(run.metrics["elbo"])
         assert run.facts["best_step"] == 4 and run.sample(2).shape == (2, 5)
     with pytest.raises(DivergedError) as caught:
-        vaekit.fit("x.npy", **{**FAST, "steps": 60}, out="again")
+        vaekit.fit("x.npy", **{**FAST, "steps": 36}, out="again")
     assert isinstance(caught.value, ArithmeticError) and caught.value.exit_code == 6
 
 

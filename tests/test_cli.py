@@ -281,7 +281,7 @@ def test_exit_code_6_is_divergence(monkeypatch) -> None:
     monkeypatch.setattr(Distortion, "forward", lambda self, out, step: real(self, out, step) * float("nan"))
     done = call("train", "x.npy", *FAST, "--steps", "30", "--quiet", "--out", "diverged")
     said = mistake(done, "E501", 6)
-    assert "not finite" in said and "--lr 0.00025" in said
+    assert "not finite" in said and "try: --lr 0.000" in said
     assert files.read_json("diverged/run.json")["status"] == "diverged"
 
 

@@ -108,10 +108,10 @@ FORMULAS = {
 @pytest.mark.parametrize("samples", [1, 3])
 @pytest.mark.parametrize("full", [False, True])
 def test_a_doubled_batch_has_the_same_loss_per_datum(name, weighted, samples, full, gaussian_vae) -> None:
-    model = gaussian_vae(posterior=FullGaussian() if full else Gaussian(), spread=3.0)
+    model = gaussian_vae(posterior=FullGaussian() if full else Gaussian(), spread=3.0).double()
     source = torch.Generator().manual_seed(0)
-    x, rows = torch.randn(6, 5, generator=source), torch.arange(6)
-    weight = torch.rand(6, generator=source) if weighted else None
+    x, rows = torch.randn(6, 5, generator=source, dtype=torch.float64), torch.arange(6)
+    weight = torch.rand(6, generator=source, dtype=torch.float64) if weighted else None
     objective, losses, gradients = FORMULAS[name](), [], []
     for times in (1, 2, 3):
         w = None if weight is None else weight.repeat(times)
@@ -119,23 +119,23 @@ def test_a_doubled_batch_has_the_same_loss_per_datum(name, weighted, samples, fu
         loss = objective(model(x.repeat(times, 1), samples=samples, noise=noise, weight=w), 5)
         losses.append(float(loss.detach()))
         gradients.append(torch.autograd.grad(loss, [*model.parameters()]))
-    assert losses == pytest.approx([losses[0]] * 3, rel=2e-6)
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-12)
     for one, many in zip(gradients[0], gradients[2], strict=True):
-        torch.testing.assert_close(one, many, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(one, many, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", FORMULAS)
 @pytest.mark.parametrize("samples", [1, 3])
 def test_a_weight_counts_a_datum_that_often(name, samples, gaussian_vae) -> None:
     """Weights 2, 0, 1 are rows 0, 0, 2; and only their ratios matter."""
-    model = gaussian_vae(spread=3.0)
-    x = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    model = gaussian_vae(spread=3.0).double()
+    x = torch.randn(3, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     objective = FORMULAS[name]()
 
     def loss(rows: list[int], weight: list[float] | None) -> float:
         index = torch.tensor(rows)
         noise = RowNoise(0, "w", index)
-        w = None if weight is None else torch.tensor(weight)
+        w = None if weight is None else torch.tensor(weight, dtype=torch.float64)
         return float(objective(model(x[index], samples=samples, noise=noise, weight=w), 5).detach())
 
     repeated = loss([0, 0, 2], None)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vaekit import presets as presets
-    from vaekit.recipes import configurable as configurable
     from vaekit.model import VAE as VAE
     from vaekit.model import Pass as Pass
+    from vaekit.recipes import configurable as configurable
     from vaekit.run import Run as Run
     from vaekit.run import fit as fit
     from vaekit.run import open_run as open  # noqa: A004

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaekit.recipes import configurable
 from vaekit.distributions import Family
+from vaekit.recipes import configurable
 
 
 @configurable

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaekit.bottlenecks import Bottleneck, Latent, once
-from vaekit.recipes import configurable
 from vaekit.distributions import MEAN, Noise, ambient, center, draw, log_prob, right
+from vaekit.recipes import configurable
 
 
 @dataclass

@@ -17,10 +17,10 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor
 
 from vaekit import files
-from vaekit.recipes import build, recipe
 from vaekit.data import Kind
 from vaekit.errors import FileError
 from vaekit.model import VAE
+from vaekit.recipes import build, recipe
 
 FORMAT = 1  # of the model folder; a reader refuses a newer one
 

@@ -62,7 +62,7 @@ def _condition(kind: Kind, config: Config) -> None:
             raise UsageError(
                 "E105", "the preset conditional_vae needs labels, and there are none.", hint=hint
             )
-        kind.conditional = True  # type: ignore[attr-defined]
+        kind.conditional = True
 
 
 def _split(items: Items, kind: Kind, config: Config) -> tuple[Items, Items]:

@@ -116,7 +116,7 @@ class Run:
 
     def _labelled(self, items: Items) -> Items:
         """A conditional model is told of labels that are unknown, too."""
-        if getattr(self.kind, "conditional", False) and items.labels is None:
+        if self.kind.conditional and items.labels is None:
             items.labels = torch.full((len(items),), -1)
         return items
 
@@ -129,10 +129,10 @@ class Run:
 
     def _condition(self, n: int, where: Mapping[str, str] | None, noise: Noise) -> Tensor | None:
         """What to condition n new items on: a label that was asked for, or labels as frequent as in training."""
-        if where and not getattr(self.kind, "conditional", False):
+        if where and not self.kind.conditional:
             hint = "train with --preset conditional_vae"
             raise UsageError("E103", "this model takes no condition.", hint=hint)
-        if not getattr(self.kind, "conditional", False):
+        if not self.kind.conditional:
             return None
         label = (where or {}).get("label")
         odd = set(where or {}) - {"label"}
@@ -271,7 +271,8 @@ class Run:
 
     def _needs_prior(self) -> None:
         if not self.model.bottleneck.stochastic and getattr(self.model.bottleneck, "prior", None) is None:
-            message = f"{self.about.get('preset', 'this model')} has no prior: it cannot be sampled or give likelihoods."
+            name = self.about.get("preset", "this model")
+            message = f"{name} has no prior: it cannot be sampled or give likelihoods."
             raise UsageError("E106", message, hint="train with --preset vae")
 
     @property

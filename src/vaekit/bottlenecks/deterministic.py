@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from vaekit.bottlenecks.bottleneck import Bottleneck, Latent, needed
-from vaekit.recipes import configurable
 from vaekit.distributions import MEAN, Noise, PointMass, draw, rows, tempered
+from vaekit.recipes import configurable
 
 
 @configurable

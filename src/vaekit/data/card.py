@@ -10,8 +10,8 @@ import numpy as np
 from vaekit.data.batch import Items
 from vaekit.data.facts import constant_features, measure
 from vaekit.data.kind import Kind
-from vaekit.data.levels import row_keys
 from vaekit.data.loaded import Source
+from vaekit.distributions import content_keys
 
 MOST_LISTED = 100  # places of constant features that are written out
 
@@ -52,7 +52,7 @@ def card(source: Source, kind: Kind, items: Items, reasons: list[str]) -> dict[s
         "classes": _classes(source),
         "unlabelled": 0 if source.labels is None else int((source.labels < 0).sum()),
         "constant_features": {"count": len(constant), "first": constant[:MOST_LISTED].tolist()},
-        "duplicates": 1 - len(np.unique(row_keys(items.raw).numpy())) / len(items),
+        "duplicates": 1 - len(np.unique(content_keys(items.raw).numpy())) / len(items),
         "notes": list(source.notes),
         "reasons": list(reasons),
         "fingerprint": source.fingerprint(),

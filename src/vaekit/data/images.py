@@ -14,7 +14,7 @@ from vaekit.data.batch import Batch
 from vaekit.data.checks import check_dtype, finite
 from vaekit.data.kind import Kind
 from vaekit.data.labels import labelled
-from vaekit.data.levels import as_array, row_keys, storage, to_storage
+from vaekit.data.levels import as_array, storage, to_storage
 from vaekit.distributions import (
     MEAN,
     Bernoulli,
@@ -24,6 +24,7 @@ from vaekit.distributions import (
     Noise,
     RowNoise,
     Shared,
+    content_keys,
 )
 from vaekit.errors import DataError
 from vaekit.networks import MLP, ConvDecoder, ConvEncoder
@@ -159,11 +160,11 @@ class Images(Kind):
 
     def _bits(self, raw: Tensor, noise: Noise | None) -> Tensor:
         if noise is None or noise is MEAN:
-            noise = RowNoise(self.seed, "binarize", row_keys(raw))
+            noise = RowNoise(self.seed, "binarize", content_keys(raw))
         if isinstance(noise, RowNoise) or self.levels == 0:
             x = raw.double().div_(self.top)  # in double, so that raw = top is 1 for certain
             return (noise.uniform(raw.shape, x) < x).float()
-        bars = _bars(noise, raw.shape, self.top)
+        bars = noise.integers(self.top, raw.shape)  # P(raw > bar) = raw / top, exactly
         return torch.from_numpy((raw.cpu().numpy() > bars).astype(np.float32)).to(raw.device)
 
     def decode(self, x: Tensor) -> np.ndarray:
@@ -231,25 +232,6 @@ def default_family(levels: int, binarize: Binarize = "none") -> Family:
     if levels == 2 or binarize != "none":
         return Bernoulli()
     return Gaussian(Shared(UNIT_SCALE)) if levels == 0 else DiscretizedLogistic(levels)
-
-
-def _bars(noise: Noise, shape: Sequence[int], top: int) -> np.ndarray:
-    """Uniform whole numbers 0 … top − 1 to hold raw values against: P(raw > bar) = raw / top, exactly."""
-    rank, ranks = noise.part
-    whole = (shape[0] * ranks, *shape[1:])  # drawn for all ranks, so that ranks do not change what a row gets
-    return _uniform(noise.generator, math.prod(whole), top).reshape(whole)[
-        rank * shape[0] : (rank + 1) * shape[0]
-    ]
-
-
-def _uniform(generator: np.random.Generator, count: int, top: int) -> np.ndarray:
-    if top != 255:
-        return generator.integers(0, top, count, dtype=storage(top + 1).type)
-    # raw bytes with the value 255 drawn again: a third of the time that `integers` takes on this hot path
-    numbers = generator.bit_generator.random_raw(-(-count // 8)).astype("<u8").view(np.uint8)[:count]
-    again = np.flatnonzero(numbers == 255)
-    numbers[again] = generator.integers(0, 255, len(again), dtype=np.uint8)
-    return numbers
 
 
 def _channels_last(images: np.ndarray) -> np.ndarray:

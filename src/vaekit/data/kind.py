@@ -21,6 +21,7 @@ class Kind(ABC):
         family: The default likelihood.
         labels: Names of the classes, in the order of their index; empty if there are none.
         frequencies: How often each class came in training, in the order of `labels`.
+        conditional: Whether batches carry the labels as the networks' condition.
         shows_mean: Whether a new item is shown as the mean of p(x | z) and not as a draw from it.
     """
 
@@ -29,6 +30,7 @@ class Kind(ABC):
     family: Family
     labels: tuple[str, ...]
     frequencies: tuple[float, ...]
+    conditional: bool = False
     shows_mean: bool = False
 
     @abstractmethod

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from vaekit.data.checks import chunks
-from vaekit.distributions import content_keys
 from vaekit.errors import DataError
 
-KEYED_VALUES = 1 << 20  # keys are computed from 64-bit numbers: eight times the memory of a byte
 INEXACT = 0.01  # in units of a level: farther than this from every level is no rounding error of a float
 
 
@@ -125,23 +123,3 @@ def bad_scale(values: np.ndarray, needed: str, where: object = "", hint: str = "
     return DataError(
         "E203", message, where=where, hint=hint or "scale them the way the training data were scaled"
     )
-
-
-def row_keys(raw: Tensor) -> Tensor:
-    """A key for each item by its content, floats by their bits, a bounded part of them at a time.
-
-    Args:
-        raw: (N, …) in storage form.
-
-    Returns:
-        (N,) integers.
-
-    Example:
-        >>> keys = row_keys(torch.tensor([[1.0], [2.0], [1.0]]))
-        >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
-        (True, False)
-    """
-    bits = {torch.float32: torch.int32, torch.float64: torch.int64}.get(raw.dtype)
-    whole_raw = raw if bits is None else raw.view(bits)
-    size = max(1, KEYED_VALUES // max(1, raw[0].numel())) if len(raw) else 1
-    return torch.cat([content_keys(whole_raw[i : i + size]) for i in range(0, max(1, len(raw)), size)])

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch import distributions as D
 
-from vaekit.recipes import configurable
 from vaekit.distributions import discrete
 from vaekit.distributions.scales import Predicted, Scale, positive
+from vaekit.recipes import configurable
 
 
 class Family(Protocol):
@@ -106,6 +106,7 @@ class Gaussian(_LocationScale):
         scale: Where σ comes from: `Predicted()` (the default), `Fixed`, `Shared`, `PerDimension` or `Optimal`.
 
     Example:
+        >>> from vaekit.distributions import Optimal
         >>> Gaussian().size(32), Gaussian(Optimal()).size(32)
         (64, 32)
     """

@@ -46,9 +46,17 @@ class Noise:
 
     def __init__(self, seed: int, purpose: str = "", step: int = 0, part: tuple[int, int] = (0, 1)) -> None:
         self.seed, self.purpose, self.step, self.part = seed, purpose, step, part
-        words = np.array([seed & 0xFFFFFFFFFFFFFFFF, key(purpose)], dtype=np.uint64)
-        bits = np.random.Philox(key=words, counter=np.array([0, 0, 0, step], dtype=np.uint64))
-        self.generator = np.random.Generator(bits)
+        self._generator: np.random.Generator | None = None
+        self._seedings = 0
+
+    @property
+    def generator(self) -> np.random.Generator:
+        """numpy's generator at this key and counter; made at its first use, since many a stream is never drawn from."""
+        if self._generator is None:
+            words = np.array([self.seed & 0xFFFFFFFFFFFFFFFF, key(self.purpose)], dtype=np.uint64)
+            bits = np.random.Philox(key=words, counter=np.array([0, 0, 0, self.step], dtype=np.uint64))
+            self._generator = np.random.Generator(bits)
+        return self._generator
 
     def normal(self, shape: Sequence[int], like: Tensor | None = None) -> Tensor:
         """Standard normal numbers of a shape, with the dtype and device of `like`."""
@@ -59,6 +67,19 @@ class Noise:
         u = self.generator.random(self._whole(shape), _dtype(like))
         tiny = np.finfo(u.dtype).eps / 4
         return _like(self._share(np.clip(u, tiny, None, out=u)), like)
+
+    def integers(self, high: int, shape: Sequence[int]) -> np.ndarray:
+        """Uniform whole numbers 0 … high − 1, each with exactly the same probability."""
+        whole = self._whole(shape)
+        if high != 255:
+            dtype = np.uint8 if high <= 256 else np.uint16 if high <= 65536 else np.int64
+            return self._share(self.generator.integers(0, high, whole, dtype=dtype))
+        # bytes with the value 255 drawn again: a third of the time that `integers` takes, on a hot path
+        count = math.prod(whole)
+        numbers = self.generator.bit_generator.random_raw(-(-count // 8)).astype("<u8").view(np.uint8)[:count]
+        again = np.flatnonzero(numbers == 255)
+        numbers[again] = self.generator.integers(0, 255, len(again), dtype=np.uint8)
+        return self._share(numbers.reshape(whole))
 
     def permutation(self, n: int) -> Tensor:
         """A random order of n things, as (n,) integers."""
@@ -73,7 +94,8 @@ class Noise:
     def torch(self) -> Iterator[None]:
         """Inside, torch's own generator is seeded from this stream; afterwards it is as it was before."""
         state = torch.get_rng_state()
-        torch.default_generator.manual_seed(int(self.generator.integers(2**62)))
+        self._seedings += 1  # a second time in one stream is another seed
+        torch.default_generator.manual_seed(key(self.seed, self.purpose, self.step, self._seedings) >> 1)
         try:
             yield
         finally:
@@ -126,6 +148,7 @@ class RowNoise(Noise):
         return (((words >> np.uint64(11)) + 0.5) * 2.0**-53).reshape(tuple(shape))
 
 
+KEYED = 1 << 20  # values whose keys are computed at once, in 64-bit numbers
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -144,14 +167,20 @@ def content_keys(rows: Tensor) -> Tensor:
 
     Returns:
         (N,) integers.
+
+    Example:
+        >>> keys = content_keys(torch.tensor([[1.0], [2.0], [1.0]]))
+        >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
+        (True, False)
     """
     values = np.ascontiguousarray(rows.flatten(1).cpu().numpy())  # (N, D)
     flat = values.view(f"u{values.itemsize}") if values.dtype.kind == "f" else values
     weights = _mixed(np.arange(1, flat.shape[1] + 1, dtype=np.uint64) * _GOLDEN)
     total = np.zeros(len(flat), dtype=np.uint64)
-    for start in range(0, len(flat), 4096):  # bounded memory: the products need 8 bytes a value
-        part = flat[start : start + 4096].astype(np.uint64)
-        total[start : start + 4096] = _mixed(part + weights).sum(1, dtype=np.uint64)
+    size = max(1, KEYED // max(1, flat.shape[1]))
+    for start in range(0, len(flat), size):
+        part = flat[start : start + size].astype(np.uint64)
+        total[start : start + size] = _mixed(part + weights).sum(1, dtype=np.uint64)
     return torch.from_numpy((_mixed(total) >> np.uint64(1)).astype(np.int64))
 
 

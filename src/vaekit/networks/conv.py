@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vaekit.recipes import configurable
 from vaekit.networks.condition import FiLM
 from vaekit.networks.mlp import keep_variance
+from vaekit.recipes import configurable
 
 SMALLEST = 4  # sides are halved while the larger one is above this
 

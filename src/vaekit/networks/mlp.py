@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vaekit.recipes import configurable
 from vaekit.networks.condition import FiLM
+from vaekit.recipes import configurable
 
 Shape = int | Sequence[int]
 

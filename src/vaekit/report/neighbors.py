@@ -3,7 +3,7 @@
     d(x) = min over training items ‖x − x_i‖,  t = the 1 % quantile of d(held-out item)
     copy rate = P(d(sample) ≤ t)
 
-Held-out items have about 1 % of it; a model that has learned its training data by heart has nearly 100 %.
+Held-out items have about 1 % of it; a model that only repeats training items has nearly 100 %.
 """
 
 from __future__ import annotations
