@@ -26,10 +26,10 @@ from safetensors.torch import load_file
 
 import vaekit
 from vaekit import cli, files
-from vaekit.training import Meter
 from vaekit.errors import CODES, DataError, DivergedError, FileError, ResourceError, UsageError, VaekitError
+from vaekit.training import Meter
 
-QUICK = "--steps 8 --batch-size 16 --latent 2 --set train.threads=1 --set train.evaluate_every=4".split()
+QUICK = ["--steps", "8", "--batch-size", "16", "--latent", "2", "--set", "train.threads=1", "--set", "train.evaluate_every=4"]
 FAST: dict[str, Any] = dict(steps=8, batch_size=16, latent=2, threads=1, evaluate_every=4, quiet=True)
 
 
@@ -133,7 +133,12 @@ def bomb() -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 99))
+        + chunk(b"IEND", b"")
+    )
 
 
 def cut(words: list[str], length: int) -> list[str]:
@@ -242,7 +247,7 @@ def test_bad_data_and_options(what, here) -> None:
         (good(), {"val": 3.5}, UsageError, "E103"),
         (good(), {"labels": [1, 2]}, UsageError, "E103"),
     ],
-    ids="no items,several shapes,an object,dicts,one row,steps,option,preset,no preset,val,labels".split(","),
+    ids=["no items", "several shapes", "an object", "dicts", "one row", "steps", "option", "preset", "no preset", "val", "labels"],
 )
 def test_bad_data_and_options_in_python(source, options, error, code) -> None:
     with pytest.raises(error) as caught:
@@ -411,7 +416,9 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
             vaekit.fit("x.npy", out="run", **FAST)
     files.check(place / "run" / "checkpoints" / "step-00000005")
     return SimpleNamespace(
-        run=place / "run", words=words, weights=files.sha256(place / "whole" / "model" / "weights.safetensors")
+        run=place / "run",
+        words=words,
+        weights=files.sha256(place / "whole" / "model" / "weights.safetensors"),
     )
 
 
@@ -458,7 +465,9 @@ def test_a_full_disk_loses_nothing(interrupted, here, monkeypatch) -> None:
         assert vaekit.open(place).sample(2).shape == (2, 5)
         again = call("train", *interrupted.words, "--out", place.name)
         assert again.code == 0, again.err
-        assert files.sha256(place / "model" / "weights.safetensors") == interrupted.weights, f"write {at} of {total}"
+        assert files.sha256(place / "model" / "weights.safetensors") == interrupted.weights, (
+            f"write {at} of {total}"
+        )
         assert (place / "report.html").is_file()
 
 
@@ -556,7 +565,10 @@ def test_weights_in_another_format(run) -> None:
 
 HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "an unknown class": (lambda m: m["encoder"].update({"class": "System"}), "E304"),
-    "a path as a class": (lambda m: m["encoder"].update({"class": "os.system", "command": "touch pwned"}), "E304"),
+    "a path as a class": (
+        lambda m: m["encoder"].update({"class": "os.system", "command": "touch pwned"}),
+        "E304",
+    ),
     "a builtin": (lambda m: m["encoder"].update({"class": "eval"}), "E304"),
     "a class that is a list": (lambda m: m["encoder"].update({"class": ["Linear"]}), "E303"),
     "an unknown argument": (lambda m: m["encoder"].update(colour=3), "E304"),
@@ -567,7 +579,10 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "a reference to nothing": (lambda m: m.update(encoder={"$ref": 7}), "E303"),
     "a number for a part": (lambda m: m.update(encoder=3), "E303"),
     "no model": (lambda m: m.clear(), "E304"),
-    "a module of torch that is not for networks": (lambda m: m["encoder"].update({"class": "DataParallel"}), "E304"),
+    "a module of torch that is not for networks": (
+        lambda m: m["encoder"].update({"class": "DataParallel"}),
+        "E304",
+    ),
 }
 
 
@@ -589,7 +604,9 @@ def test_a_recipe_that_is_none(text, run) -> None:
     assert call("sample", run, "--out", "a.npy").code == 4
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '{"format": 1, "kind": 3}', '{"format": 9, "kind": {"class": "Vectors", "dim": 5}}'])
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", '{"format": 1, "kind": 3}', '{"format": 9, "kind": {"class": "Vectors", "dim": 5}}']
+)
 def test_a_kind_that_is_none(text, run) -> None:
     (run / "model" / "kind.json").write_text(text)
     manifest_anew(run / "model")
@@ -671,7 +688,9 @@ def test_divergence_keeps_the_last_good_model(poisoned, here, monkeypatch) -> No
 
 def test_a_learning_rate_far_too_high(here) -> None:
     np.save("x.npy", good())
-    done = call("train", "x.npy", *QUICK, "--steps", "80", "--lr", "10", "--set", "clip=0", "--quiet", "--out", "run")
+    done = call(
+        "train", "x.npy", *QUICK, "--steps", "80", "--lr", "10", "--set", "clip=0", "--quiet", "--out", "run"
+    )
     if done.code:  # it diverges, or it is pulled back; nothing else
         mistake(done, "E501", 6)
     assert np.isfinite(vaekit.open("run").metrics["elbo"])

@@ -27,7 +27,7 @@ from vaekit import run as running
 from vaekit.errors import CODES
 from vaekit.presets import PRESETS
 
-FAST = "--steps 6 --batch-size 16 --latent 2 --set train.threads=1 --set train.evaluate_every=3".split()
+FAST = ["--steps", "6", "--batch-size", "16", "--latent", "2", "--set", "train.threads=1", "--set", "train.evaluate_every=3"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -111,7 +111,9 @@ def test_every_command_is_tried_here() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_answers_in_json_and_in_words(name, monkeypatch) -> None:
     words, keys = COMMANDS[name][0].split(), COMMANDS[name][1]
-    monkeypatch.setattr("vaekit.report.write_report", lambda path: path / "report.html")  # it has a test of its own
+    monkeypatch.setattr(
+        "vaekit.report.write_report", lambda path: path / "report.html"
+    )  # it has a test of its own
     if words[0] == "decode":
         ok("encode", "v", "x.npy", "--out", "made/z.npz")
     if name == "train":  # it was trained already, so nothing is said twice
@@ -175,7 +177,9 @@ def test_help_and_version_need_no_command() -> None:
     assert call("--version").out.strip() == vaekit.__version__
     for words in ((), ("--help",), ("-h",)):
         helped = call(*words)
-        assert helped.code == (0 if words else 2) and all(name in helped.out for name in ("train", "sample", "inspect"))
+        assert helped.code == (0 if words else 2) and all(
+            name in helped.out for name in ("train", "sample", "inspect")
+        )
         assert helped.err == ""
     for name in (command.name for command in cli.app.registered_commands):
         helped = call(name, "--help").out
@@ -183,7 +187,9 @@ def test_help_and_version_need_no_command() -> None:
 
 
 def test_help_loads_no_torch() -> None:
-    script = "import sys; from vaekit.cli import main\ntry: main(['train', '--help'])\nexcept SystemExit: pass\n"
+    script = (
+        "import sys; from vaekit.cli import main\ntry: main(['train', '--help'])\nexcept SystemExit: pass\n"
+    )
     script += "print([name for name in ('torch', 'numpy', 'matplotlib', 'sklearn') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -306,12 +312,16 @@ def test_exit_codes_130_and_143_are_interruptions(signum, code, monkeypatch) -> 
     monkeypatch.setattr(Meter, "add", real)
     again = call("train", "x.npy", *FAST, "--out", place)
     assert again.code == 0 and "going on from step 4" in again.err
-    assert files.sha256(Path(place, "model/weights.safetensors")) == files.sha256(Path("v/model/weights.safetensors"))
+    assert files.sha256(Path(place, "model/weights.safetensors")) == files.sha256(
+        Path("v/model/weights.safetensors")
+    )
 
 
 def test_out_of_memory_is_said(monkeypatch) -> None:
     def full(*_: Any, **__: Any) -> None:
-        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: out of memory")
+        raise RuntimeError(
+            "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: out of memory"
+        )
 
     monkeypatch.setattr(vaekit.Run, "sample_x", full)
     mistake(call("sample", "v", "--out", "b.npy"), "E403", 5)
@@ -364,7 +374,13 @@ def test_samples_in_every_form() -> None:
                 sheet = np.asarray(picture)
             side = 8 * 8  # each pixel eightfold
             assert sheet.shape == (3 * (side + 2) + 2, 3 * (side + 2) + 2, 3) and (sheet[:2] == 255).all()
-            found = np.stack([sheet[2 + r * 66 : 66 + r * 66 : 8, 2 + c * 66 : 66 + c * 66 : 8, 0] for r in range(3) for c in range(3)])
+            found = np.stack(
+                [
+                    sheet[2 + r * 66 : 66 + r * 66 : 8, 2 + c * 66 : 66 + c * 66 : 8, 0]
+                    for r in range(3)
+                    for c in range(3)
+                ]
+            )
         else:
             names = sorted(p.name for p in out.glob("*.png"))
             assert names == [f"{i:05d}.png" for i in range(9)]
@@ -450,7 +466,10 @@ def test_scores_in_every_form(suffix) -> None:
     out = f"made/scores{suffix}"
     found = ok("score", "v", "x.npy", "--alpha", 0.3, "--out", out)
     expected = vaekit.open("v").score("x.npy", alpha=0.3)
-    assert found == {"n": 80, "flagged": int(expected.flag.sum()), "alpha": 0.3, "out": out} and found["flagged"] > 0
+    assert (
+        found == {"n": 80, "flagged": int(expected.flag.sum()), "alpha": 0.3, "out": out}
+        and found["flagged"] > 0
+    )
     table = dict(np.load(out)) if suffix == ".npz" else columns(Path(out))
     assert list(table) == ["row", "score", "p_value", "flag"]
     assert np.array_equal(table["row"].astype(int), np.arange(80))
@@ -469,7 +488,9 @@ def test_pictures_show_originals_above_reconstructions() -> None:
     first = np.asarray(Image.open("photos/0.png"))
     assert np.array_equal(sheet[2:66:8, 2:66:8, 0], first), "the first row shows the items themselves"
     run = vaekit.open("i")
-    assert np.array_equal(sheet[68:132:8, 2:66:8, 0], run.reconstruct("photos")[0]), "the second what was made of them"
+    assert np.array_equal(sheet[68:132:8, 2:66:8, 0], run.reconstruct("photos")[0]), (
+        "the second what was made of them"
+    )
     ok("traverse", "i", "--out", "made/t.png")
     with Image.open("made/t.png") as picture:
         assert picture.size == (9 * 66 + 2, 2 * 66 + 2)
@@ -504,17 +525,41 @@ def test_a_presets_own_option_in_every_form(form) -> None:
 
 
 def test_truth_values_and_dashes_in_options() -> None:
-    for form in ("--full-covariance", "--full-covariance true", "full_covariance=true", "--set full-covariance=True"):
-        sizes = [ok("train", "x.npy", *words, "--latent", 3, "--dry-run")["parameters"] for words in ([], form.split())]
+    for form in (
+        "--full-covariance",
+        "--full-covariance true",
+        "full_covariance=true",
+        "--set full-covariance=True",
+    ):
+        sizes = [
+            ok("train", "x.npy", *words, "--latent", 3, "--dry-run")["parameters"]
+            for words in ([], form.split())
+        ]
         assert sizes[1] > sizes[0], form
 
 
 def test_settings_of_training() -> None:
-    ok("train", "x.npy", *FAST, "--set", "train.clip=100", "--set", "patience=3", "--lr", "0.01", "--seed", 7, "--out", "set")
+    ok(
+        "train",
+        "x.npy",
+        *FAST,
+        "--set",
+        "train.clip=100",
+        "--set",
+        "patience=3",
+        "--lr",
+        "0.01",
+        "--seed",
+        7,
+        "--out",
+        "set",
+    )
     found = config_of("set")
     assert (found["clip"], found["patience"], found["lr"], found["seed"]) == (100.0, 3, 0.01, 7)
     text = Path("set/config.yaml").read_text()
-    assert re.search(r"^clip: 100\.0  # given$", text, re.M) and re.search(r"^average: 0\.0  # default$", text, re.M)
+    assert re.search(r"^clip: 100\.0  # given$", text, re.M) and re.search(
+        r"^average: 0\.0  # default$", text, re.M
+    )
 
 
 def test_a_dry_run_says_what_the_data_are_and_writes_nothing() -> None:
@@ -522,14 +567,32 @@ def test_a_dry_run_says_what_the_data_are_and_writes_nothing() -> None:
     found = ok("train", "photos", "--dry-run")
     assert found["card"]["count"] == 30 and found["card"]["shape"] == [1, 8, 8] and found["parameters"] > 1000
     said = call("train", "photos", "--dry-run").err
-    for word in ("image files", "discretised logistic", "27 items train, 3 are held out", "objective: Distortion()", "parameters:"):
+    for word in (
+        "image files",
+        "discretised logistic",
+        "27 items train, 3 are held out",
+        "objective: Distortion()",
+        "parameters:",
+    ):
         assert word in said
     assert sorted(Path().rglob("*")) == before
 
 
 def test_labels_by_name() -> None:
     np.savez("other.npz", x=np.random.default_rng(1).normal(size=(40, 4)), kind=np.array(["p", "q"] * 20))
-    found = ok("train", "other.npz", "--key", "x", "--labels", "kind", "--preset", "conditional_vae", *FAST, "--out", "l")
+    found = ok(
+        "train",
+        "other.npz",
+        "--key",
+        "x",
+        "--labels",
+        "kind",
+        "--preset",
+        "conditional_vae",
+        *FAST,
+        "--out",
+        "l",
+    )
     assert found["status"] == "finished" and vaekit.open("l").kind.labels == ("p", "q")
 
 
@@ -561,7 +624,9 @@ def test_on_a_terminal_progress_is_one_line(monkeypatch) -> None:
     for quiet in (False, True):
         terminal = Terminal()
         monkeypatch.setattr(sys, "stderr", terminal)
-        vaekit.fit("x.npy", out=f"live-{quiet}", steps=6, batch_size=16, threads=1, evaluate_every=3, quiet=quiet)
+        vaekit.fit(
+            "x.npy", out=f"live-{quiet}", steps=6, batch_size=16, threads=1, evaluate_every=3, quiet=quiet
+        )
         assert ("\x1b[" in terminal.getvalue()) != quiet
         assert not [line for line in terminal.getvalue().split("\n") if line.startswith("step ")]
 
@@ -576,7 +641,13 @@ def test_inspect_reads_and_runs_nothing(monkeypatch) -> None:
     monkeypatch.setattr(persistence, "built", lambda *_: pytest.fail("it was built"))
     run, model = ok("inspect", "v"), ok("inspect", "v/model")
     assert run["status"] == "finished" and run["preset"] == "vae" and run["steps"] == 6
-    assert run["sha256"] == model["sha256"] and set(model) == {"path", "files", "sha256", "numbers", "tensors"}
+    assert run["sha256"] == model["sha256"] and set(model) == {
+        "path",
+        "files",
+        "sha256",
+        "numbers",
+        "tensors",
+    }
     assert run["sha256"]["weights.safetensors"] == files.sha256(Path("v/model/weights.safetensors"))
     assert run["files"]["recipe.json"] == Path("v/model/recipe.json").stat().st_size
     one = ok("inspect", "v/model/weights.safetensors")

@@ -34,8 +34,8 @@ fitting.write_report = lambda path: files.write(Path(path) / "report.html", "")
 from vaekit.cli import main
 main(sys.argv[1:])
 """
-DIGITS = "train digits --steps 60 --batch-size 32 --latent 4 --quiet --out run".split()
-DIGITS += "--set train.threads=1 --set train.evaluate_every=10 --set train.average=0.9".split()
+DIGITS = ["train", "digits", "--steps", "60", "--batch-size", "32", "--latent", "4", "--quiet", "--out", "run"]
+DIGITS += ["--set", "train.threads=1", "--set", "train.evaluate_every=10", "--set", "train.average=0.9"]
 
 
 def plain(path: Any) -> Path:
@@ -117,7 +117,13 @@ def goes_on_and_ends_as(expected: vaekit.Run) -> None:
     assert again.code == 0, again.err
     found = vaekit.open("run")
     assert weights("run") == weights(expected.path)
-    told = [[{k: v for k, v in r.items() if k not in ("seconds", "items_per_second", "gradient_norm")} for r in run.history] for run in (found, expected)]
+    told = [
+        [
+            {k: v for k, v in r.items() if k not in ("seconds", "items_per_second", "gradient_norm")}
+            for r in run.history
+        ]
+        for run in (found, expected)
+    ]
     assert told[0] == told[1], "the history has a hole or says something twice"
     assert found.facts["best_step"] == expected.facts["best_step"] and found.metrics == expected.metrics
     assert found.facts["status"] == "finished" and found.facts["events"] == expected.facts["events"]
@@ -125,7 +131,9 @@ def goes_on_and_ends_as(expected: vaekit.Run) -> None:
 
 MOMENTS: dict[str, Callable[[], bool]] = {
     "in the middle": lambda: newest("run") >= 13,
-    "while a checkpoint is written": lambda: newest("run") >= 5 and any(Path("run/checkpoints").glob(".*.tmp")),
+    "while a checkpoint is written": lambda: (
+        newest("run") >= 5 and any(Path("run/checkpoints").glob(".*.tmp"))
+    ),
 }
 MORE_MOMENTS: dict[str, Callable[[], bool]] = {
     "before the first step": lambda: Path("run/config.yaml").is_file(),
@@ -171,7 +179,9 @@ def test_a_terminated_run_saves_and_goes_on(uninterrupted) -> None:
 
 # --- in this process
 
-FAST: dict[str, Any] = dict(steps=10, batch_size=8, latent=2, threads=1, evaluate_every=3, quiet=True, lr=0.01)
+FAST: dict[str, Any] = dict(
+    steps=10, batch_size=8, latent=2, threads=1, evaluate_every=3, quiet=True, lr=0.01
+)
 
 
 def table() -> np.ndarray:
@@ -250,7 +260,9 @@ def test_death_at_any_write_is_survived(whole, monkeypatch) -> None:
             again = vaekit.fit(table(), out=f"at-{at}", **FAST)
         assert weights(again.path) == weights(whole.path), at
         assert again.facts["status"] == "finished"
-        assert {p.name for p in again.path.iterdir()} - {"checkpoints"} == names, f"killed at write {at} of {total}"
+        assert {p.name for p in again.path.iterdir()} - {"checkpoints"} == names, (
+            f"killed at write {at} of {total}"
+        )
         files.check(again.path / "model")
 
 
@@ -261,12 +273,17 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Path:
         patch.setattr(Meter, "add", stopped_at(8, lambda: (_ for _ in ()).throw(Killed())))
         with pytest.raises(Killed):
             vaekit.fit(table(), out="run", **FAST)
-    assert sorted(p.name for p in Path("run/checkpoints").glob("step-*")) == ["step-00000006", "step-00000007"]
+    assert sorted(p.name for p in Path("run/checkpoints").glob("step-*")) == [
+        "step-00000006",
+        "step-00000007",
+    ]
     return Path("run")
 
 
 DAMAGE: dict[str, Callable[[Path], Any]] = {
-    "cut in half": lambda place: os.truncate(place / "state.safetensors", (place / "state.safetensors").stat().st_size // 2),
+    "cut in half": lambda place: os.truncate(
+        place / "state.safetensors", (place / "state.safetensors").stat().st_size // 2
+    ),
     "empty": lambda place: os.truncate(place / "state.safetensors", 0),
     "missing": lambda place: (place / "state.safetensors").unlink(),
     "without facts": lambda place: (place / "state.json").unlink(),
@@ -322,7 +339,9 @@ def test_a_run_that_was_told_to_stop_early_resumes_its_patience(whole, monkeypat
     expected = vaekit.fit(table(), out="expected", **options)
     assert expected.facts["steps"] < 200
     with monkeypatch.context() as patch:
-        patch.setattr(Meter, "add", stopped_at(expected.facts["steps"] - 3, lambda: (_ for _ in ()).throw(Killed())))
+        patch.setattr(
+            Meter, "add", stopped_at(expected.facts["steps"] - 3, lambda: (_ for _ in ()).throw(Killed()))
+        )
         with pytest.raises(Killed):
             vaekit.fit(table(), out="run", **options)
     again = vaekit.fit(table(), out="run", **options)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,8 +101,7 @@ def folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     with _loud(path):
-        for left in path.parent.glob(f".{path.name}.*.*"):  # by a process that was killed
-            shutil.rmtree(left, ignore_errors=True)
+        _tidy(path)
         temporary.mkdir(parents=True)
         try:
             yield temporary
@@ -147,6 +147,17 @@ def check(place: str | Path) -> Path:
                 "E303", f"{name} has changed since it was written.", where=place / name, hint=hint
             )
     return place
+
+
+def _tidy(path: Path) -> None:
+    """What a killed process left: a folder that had stepped aside gets its name back, the rest goes."""
+    ours = re.compile(rf"\.{re.escape(path.name)}\.\d+\.(tmp|old)")
+    left = [p for p in path.parent.glob(".*") if ours.fullmatch(p.name)] if path.parent.is_dir() else []
+    for place in left:
+        if place.suffix == ".old" and not path.exists():
+            os.replace(place, path)
+        else:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _take_name(temporary: Path, path: Path) -> None:

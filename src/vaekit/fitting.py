@@ -284,12 +284,13 @@ class Fitting:
             metrics = evaluate(self.model, self.data.heldout)
             calibration = self._calibration()
         self._save_model(calibration, metrics)
-        self._write_facts(status, metrics)
-        if status == "finished":
+        if status == "finished":  # run.json says so after all but the report, which can be made from the rest
             evidence = gather(
                 self.model, self.data.kind, self.data.train, self.data.heldout, self.config.seed
             )
             outputs.write_arrays(self.path / "plots" / "evidence.npz", evidence)
+        self._write_facts(status, metrics)
+        if status == "finished":
             write_report(self.path)
 
     def _calibration(self) -> dict[str, Any]:

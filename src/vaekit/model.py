@@ -184,6 +184,8 @@ class VAE(nn.Module):
         Returns:
             (n, *shape)
         """
+        if c is not None and len(c) != n:
+            raise ValueError(f"{n} samples need {n} rows of conditions, not {len(c)}")
         noise = ambient() if noise is None else noise
         state, _ = self.bottleneck(c=c, n=n, noise=noise, temperature=temperature)
         px = self.likelihood(state, c)

@@ -93,7 +93,10 @@ def load(path: str | Path, classes: Iterable[type] = ()) -> tuple[VAE, Kind | No
     model = built(written.get("model"), classes, path / "recipe.json")
     if not isinstance(model, VAE):
         raise FileError("E303", "the recipe makes no model.", where=path / "recipe.json")
-    place(read_tensors(path / "weights.safetensors"), model, path / "weights.safetensors")
+    tensors = read_tensors(path / "weights.safetensors")
+    if any(t.dtype == torch.float64 for t in tensors.values()):
+        model.double()  # as it was saved
+    place(tensors, model, path / "weights.safetensors")
     kind = None
     if (path / "kind.json").is_file():
         found = version_checked(files.read_json(path / "kind.json"), path / "kind.json")

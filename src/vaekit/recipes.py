@@ -32,6 +32,8 @@ def configurable(cls: T) -> T:
         3.0
     """
     other = KNOWN.get(cls.__name__)
+    if cls.__name__ in _torch_layers():
+        raise ValueError(f"torch has a layer named {cls.__name__}: give yours another name")
     if other is not None and other.__module__ != cls.__module__ and other.__module__.startswith("vaekit."):
         raise ValueError(f"vaekit already has a class named {cls.__name__}: give yours another name")
     KNOWN[cls.__name__] = cls
@@ -141,6 +143,8 @@ def _torch_layers() -> dict[str, type]:
 
 def _torch_arguments(layer: Any) -> dict[str, Any]:
     if type(layer).__name__ == "Sequential":
+        if [name for name, _ in layer.named_children()] != [str(i) for i in range(len(layer))]:
+            raise TypeError("a Sequential with names of its own cannot be written to a recipe: leave them out")
         return {"layers": list(layer)}
     arguments = {}
     for name in _names(type(layer)):

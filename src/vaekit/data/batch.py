@@ -113,7 +113,8 @@ def as_items(data: Any) -> Items:
     if isinstance(data, Tensor):
         return Items(data)
     if hasattr(data, "__array__"):
-        return Items(torch.as_tensor(data))
+        t = torch.as_tensor(data)
+        return Items(t.float() if t.dtype == torch.float64 else t)  # NumPy's default; models are float32
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         rows = [data[i] for i in range(len(data))]
         firsts = [row[0] if isinstance(row, list | tuple) else row for row in rows]

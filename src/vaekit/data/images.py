@@ -27,7 +27,7 @@ from vaekit.distributions import (
     content_keys,
 )
 from vaekit.errors import DataError
-from vaekit.networks import MLP, ConvDecoder, ConvEncoder
+from vaekit.networks import DECODER_GAIN, MLP, ConvDecoder, ConvEncoder
 from vaekit.recipes import configurable
 
 Binarize = Literal["none", "dynamic", "threshold"]
@@ -201,7 +201,7 @@ class Images(Kind):
     def decoder(self, inputs: int, family: Family | None = None, condition: int = 0) -> nn.Module:
         channels = (family or self.family).size(self.channels)
         if math.prod(self.shape) <= MLP_VALUES:
-            return MLP(inputs, (channels, self.height, self.width), condition=condition)
+            return MLP(inputs, (channels, self.height, self.width), condition=condition, gain=DECODER_GAIN)
         return ConvDecoder(inputs, (channels, self.height, self.width), condition=condition)
 
     def log_volume(self, batch: Batch) -> float | Tensor:

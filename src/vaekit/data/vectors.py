@@ -24,7 +24,7 @@ from vaekit.distributions import (
     PerDimension,
 )
 from vaekit.errors import DataError
-from vaekit.networks import MLP
+from vaekit.networks import DECODER_GAIN, MLP
 from vaekit.recipes import configurable
 
 FEW = 64  # up to so many columns the small networks do
@@ -156,7 +156,8 @@ class Vectors(Kind):
         return MLP(self.dim, outputs, hidden=self._hidden, condition=condition)
 
     def decoder(self, inputs: int, family: Family | None = None, condition: int = 0) -> nn.Module:
-        return MLP(inputs, (family or self.family).size(self.dim), hidden=self._hidden, condition=condition)
+        outputs = (family or self.family).size(self.dim)
+        return MLP(inputs, outputs, hidden=self._hidden, condition=condition, gain=DECODER_GAIN)
 
     @property
     def _hidden(self) -> tuple[int, ...]:

@@ -28,14 +28,48 @@ class Bernoulli(D.Bernoulli):
         return (noise.uniform(self.logits.shape, self.logits) < self.probs).to(self.logits.dtype), None
 
 
-class ContinuousBernoulli(D.ContinuousBernoulli):
-    """torch's, without its argument checks and drawn from explicit noise."""
+class ContinuousBernoulli(D.Distribution):
+    """Density λ e^{λx} / (e^λ − 1) on [0, 1], in logits λ; torch's clamps λ, which a saturated pixel exceeds.
+
+    It is symmetric, p(x; λ) = p(1 − x; −λ), so that only negative λ = −t are ever computed with.
+    """
+
+    arg_constraints: dict = {}
+    has_rsample = True
 
     def __init__(self, logits: Tensor) -> None:
-        super().__init__(logits=logits, validate_args=False)
+        self.logits = logits
+        super().__init__(logits.shape, validate_args=False)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        t, small = self._size()
+        safe = torch.where(small, torch.ones_like(t), t)  # its gradient too is selected away
+        log_norm = torch.where(small, -t / 2 + t.square() / 24, (-torch.expm1(-safe)).log() - safe.log())
+        return -t * torch.where(self.logits > 0, 1 - value, value) - log_norm
 
     def draw(self, noise: Noise) -> tuple[Tensor, None]:
-        return self.icdf(noise.uniform(self.logits.shape, self.logits)), None
+        t, small = self._size()
+        u = noise.uniform(t.shape, t)
+        u = torch.where(self.logits > 0, 1 - u, u)
+        x = (-torch.log1p(u * torch.expm1(-t)) / t).clamp(0, 1)
+        return torch.where(self.logits > 0, 1 - x, x), None
+
+    @property
+    def mean(self) -> Tensor:
+        t, small = self._size()
+        low = torch.where(small, 0.5 - t / 12, 1 / t - 1 / torch.expm1(t))
+        return torch.where(self.logits > 0, 1 - low, low)
+
+    @property
+    def variance(self) -> Tensor:
+        t, small = self._size()
+        wide = 1 / t.square() - torch.exp(-t) / torch.expm1(-t).square()
+        return torch.where(small, torch.full_like(t, 1 / 12), wide)
+
+    def _size(self) -> tuple[Tensor, Tensor]:
+        """|λ|, never 0, and where it is so small that a series keeps more digits."""
+        t = self.logits.abs().clamp(min=1e-6)
+        return t, t < 1e-2
 
 
 class Categorical(D.Categorical):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch import distributions as D
 
 from vaekit.distributions import discrete
-from vaekit.distributions.scales import Predicted, Scale, positive
+from vaekit.distributions.scales import Optimal, Predicted, Scale, positive
 from vaekit.recipes import configurable
 
 
@@ -71,6 +71,7 @@ class _LocationScale(nn.Module, ABC):
     """What Gaussian, Laplace and Student-t share: a location from the network and a `Scale`."""
 
     discrete = False
+    power = 2  # of the error whose mean is the most likely scale's own power
 
     def __init__(self, scale: Scale | None = None) -> None:
         super().__init__()
@@ -90,7 +91,7 @@ class _LocationScale(nn.Module, ABC):
 
     def adapt(self, px: Any, x: Tensor, mask: Tensor | None) -> D.Distribution:
         """While training, px with the scale that the values themselves ask for, if the scale is such a one."""
-        best = self.scale.best(x, px.loc, mask) if self.training else None
+        best = self.scale.best(x, px.loc, mask, self.power) if self.training else None
         return px if best is None else self.distribution(px.loc, best.expand_as(px.loc))
 
     def commit(self, px: Any) -> None:
@@ -123,6 +124,8 @@ class Laplace(_LocationScale):
         scale: Where b comes from.
     """
 
+    power = 1
+
     def distribution(self, loc: Tensor, scale: Tensor) -> D.Distribution:
         return D.Laplace(loc, scale, validate_args=False)
 
@@ -138,6 +141,8 @@ class StudentT(_LocationScale):
 
     def __init__(self, df: float = 5.0, scale: Scale | None = None) -> None:
         super().__init__(scale)
+        if isinstance(scale, Optimal):
+            raise ValueError("the most likely scale of a Student-t has no closed form; use Shared()")
         self.df = df
 
     def distribution(self, loc: Tensor, scale: Tensor) -> D.Distribution:

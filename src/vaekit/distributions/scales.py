@@ -27,7 +27,7 @@ class Scale(nn.Module, ABC):
     def forward(self, params: Tensor, loc: Tensor) -> Tensor:
         """The scale, broadcastable to `loc` (N, *shape); `params` (N, size, …) is the network's share."""
 
-    def best(self, x: Tensor, loc: Tensor, mask: Tensor | None) -> Tensor | None:
+    def best(self, x: Tensor, loc: Tensor, mask: Tensor | None, power: int = 2) -> Tensor | None:
         """The scale that these values ask for while training, (); None where it does not depend on them."""
         return None
 
@@ -146,12 +146,12 @@ class Optimal(Scale):
         )
         return running.sqrt().clamp(min=self.floor).to(loc.dtype).expand_as(loc)
 
-    def best(self, x: Tensor, loc: Tensor, mask: Tensor | None) -> Tensor:
-        error = (x - loc).detach().square()
+    def best(self, x: Tensor, loc: Tensor, mask: Tensor | None, power: int = 2) -> Tensor:
+        error = (x - loc).detach().abs().pow(power)
         if mask is not None:
             error = torch.where(mask.bool(), error, torch.zeros_like(error))
         count = error.numel() if mask is None else mask.sum().clamp(min=1)
-        return (error.sum() / count).sqrt().clamp(min=self.floor)
+        return (error.sum() / count).pow(1 / power).clamp(min=self.floor)
 
     @torch.no_grad()
     def commit(self, scale: Tensor) -> None:

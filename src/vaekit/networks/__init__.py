@@ -2,6 +2,6 @@
 
 from vaekit.networks.condition import FiLM
 from vaekit.networks.conv import ConvDecoder, ConvEncoder
-from vaekit.networks.mlp import MLP
+from vaekit.networks.mlp import DECODER_GAIN, MLP
 
-__all__ = ["MLP", "ConvDecoder", "ConvEncoder", "FiLM"]
+__all__ = ["DECODER_GAIN", "MLP", "ConvDecoder", "ConvEncoder", "FiLM"]

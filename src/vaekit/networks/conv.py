@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vaekit.networks.condition import FiLM
-from vaekit.networks.mlp import keep_variance
+from vaekit.networks.mlp import DECODER_GAIN, keep_variance
 from vaekit.recipes import configurable
 
 SMALLEST = 4  # sides are halved while the larger one is above this
@@ -48,7 +48,8 @@ class ConvEncoder(nn.Module):
         height, width = sides(shape, len(self.widths))[-1]
         self.last = nn.Linear(channels[-1] * height * width, outputs)
         self.activation = nn.SiLU()
-        keep_variance([*self.levels, self.last])
+        keep_variance(self.levels)
+        keep_variance([self.last], 1.0)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """(N, C, H, W) → (N, outputs)."""
@@ -91,7 +92,8 @@ class ConvDecoder(nn.Module):
         self.activation = nn.SiLU()
         keep_variance([self.first])
         for level in self.levels:  # each output value of a transposed one hears a quarter of the kernel
-            nn.init.normal_(level.weight, std=(2 / (4 * level.in_channels)) ** 0.5)
+            gain = DECODER_GAIN if level is self.levels[-1] else 2**0.5
+            nn.init.normal_(level.weight, std=gain / (4 * level.in_channels) ** 0.5)
             nn.init.zeros_(level.bias)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
@@ -111,7 +113,7 @@ def default_widths(shape: Sequence[int]) -> tuple[int, ...]:
     """
     side = max(shape[1:])
     widths: list[int] = []
-    while side > SMALLEST:
+    while side > SMALLEST or not widths:  # at least one level: a condition enters there
         widths.append(min(32 * 2 ** len(widths), 256))
         side = (side + 1) // 2
     return tuple(widths)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from vaekit.networks.condition import FiLM
 from vaekit.recipes import configurable
 
 Shape = int | Sequence[int]
+DECODER_GAIN = 0.1  # a likelihood's parameters begin near zero: near the middle of its range, with its first scale
 
 
 @configurable
@@ -24,6 +25,8 @@ class MLP(nn.Module):
         hidden: Widths of the hidden layers.
         condition: Width A of a condition that modulates every hidden layer; 0 for none.
         masked: Whether the mask of observed values is a second input.
+        gain: Size of the outputs at the start, for inputs of size one; decoders begin small, near the middle of a
+            family's range.
 
     Example:
         >>> MLP((1, 28, 28), 64)(torch.zeros(2, 1, 28, 28)).shape
@@ -39,17 +42,21 @@ class MLP(nn.Module):
         hidden: Sequence[int] = (400, 400),
         condition: int = 0,
         masked: bool = False,
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
+        if condition and not hidden:
+            raise ValueError("a condition needs a hidden layer to enter")
         self.inputs, self.outputs, self.hidden = inputs, outputs, tuple(hidden)
-        self.condition, self.masked = condition, masked
+        self.condition, self.masked, self.gain = condition, masked, gain
         first, last = size(inputs) * (1 + masked), size(outputs)
         widths = [first, *hidden]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
         self.films = nn.ModuleList(FiLM(width, condition) for width in hidden)
         self.last = nn.Linear(widths[-1], last)
         self.activation = nn.SiLU()
-        keep_variance([*self.layers, self.last])
+        keep_variance(self.layers)
+        keep_variance([self.last], gain)
 
     def forward(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """(N, *inputs) → (N, *outputs)."""
@@ -63,8 +70,12 @@ class MLP(nn.Module):
         return h if isinstance(self.outputs, int) else h.unflatten(1, tuple(self.outputs))
 
 
-def keep_variance(layers: Sequence[nn.Module]) -> None:
+def keep_variance(layers: Iterable[nn.Module], gain: float = 2**0.5) -> None:
     """Draw weights so that a signal keeps its size on its way through the layers, and set biases to zero.
+
+    Args:
+        layers: Linear layers or convolutions.
+        gain: Size of the output for an input of size one; √2 makes up for the activation that follows.
 
     torch's own default shrinks it by about three in each layer; after a few, the latent tells the decoder nothing at
     first, and many of its dimensions are given up before they are of use (LOG.md has the figures).
@@ -72,7 +83,8 @@ def keep_variance(layers: Sequence[nn.Module]) -> None:
     Source: He, Zhang, Ren, Sun (2015), Delving deep into rectifiers, arXiv:1502.01852.
     """
     for layer in layers:
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
+        inputs = layer.weight[0].numel()  # type: ignore[operator, index]
+        nn.init.normal_(layer.weight, std=gain / inputs**0.5)  # type: ignore[arg-type]
         nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
 

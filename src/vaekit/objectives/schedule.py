@@ -25,6 +25,27 @@ class Schedule(ABC):
     def __mul__(self, term: Term) -> Sum:
         return term.weighted(self)
 
+    def __rmul__(self, factor: float) -> Schedule:
+        return Scaled(float(factor), self)
+
+
+@dataclass(frozen=True)
+class Scaled(Schedule):
+    """A schedule times a number."""
+
+    factor: float
+    schedule: Schedule
+
+    def __call__(self, step: int) -> float:
+        return self.factor * self.schedule(step)
+
+    @property
+    def finish(self) -> int:
+        return self.schedule.finish
+
+    def __repr__(self) -> str:
+        return f"{self.factor:g} * {self.schedule!r}"
+
 
 @dataclass(frozen=True)
 class linear(Schedule):  # noqa: N801  (read as a function: linear(0, 1, 10_000) * Rate())

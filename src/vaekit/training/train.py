@@ -111,6 +111,7 @@ def train(
     items = as_items(data)
     if not len(items):
         raise ValueError("there are no rows to train on")
+    torch.set_num_threads(torch.get_num_threads())  # once said, MKL no longer takes fewer when the machine is busy
     optimizer = Adam(lr) if optimizer is None else optimizer
     state = start(model, objective, optimizer, average) if resume is None else resume
     players, buffers = objective.players(model), saved_buffers(model)
@@ -124,9 +125,12 @@ def train(
         batch = items.batch(order.rows(state.step), Noise(seed, "data", state.step)).to(device)
         noise = Noise(seed, "train", state.step)
         rate = optimizer.lr * decay(fraction)
+        if not model.training:  # the caller has evaluated it
+            model.train()
+        before = [t.clone() for t in buffers]
         with noise.torch():  # a user's own random layers (dropout) draw from the same key
             loss, norm, out = _step(state, players, optimizer, batch, noise, rate)
-        _commit(model, out, buffers, state.streak)
+        _commit(model, out, buffers, before, state.streak)
         if average:
             _follow(state, average)
         state.step += 1
@@ -219,9 +223,8 @@ def _gradients(player: Player, players: list[Player], out: Pass, step: int) -> t
 
 
 @torch.no_grad()
-def _commit(model: VAE, out: Pass, buffers: list[Tensor], streak: Tensor) -> None:
+def _commit(model: VAE, out: Pass, buffers: list[Tensor], before: list[Tensor], streak: Tensor) -> None:
     """Let the model take in the pass, unless the step was skipped; decided on the device."""
-    before = [t.clone() for t in buffers]
     model.commit(out)
     for t, old in zip(buffers, before, strict=True):
         t.copy_(torch.where(streak > 0, old, t))
@@ -230,9 +233,10 @@ def _commit(model: VAE, out: Pass, buffers: list[Tensor], streak: Tensor) -> Non
 @torch.no_grad()
 def _follow(state: State, decay: float) -> None:
     """Move the average towards the weights; early on it is their plain mean."""
-    weight = max(1 - decay, 1 / (state.step + 1))
+    done = (state.step + 1 - state.skipped).clamp(min=1)  # a skipped step has no weights to count
+    weight = (1 / done).clamp(min=1 - decay) * (state.streak == 0)
     for name, p in state.model.named_parameters():
-        state.average[name].lerp_(p, weight)
+        state.average[name].lerp_(p, weight.to(p.dtype))
 
 
 def saved_buffers(model: nn.Module) -> list[Tensor]:
