@@ -34,7 +34,19 @@ fitting.write_report = lambda path: files.write(Path(path) / "report.html", "")
 from vaekit.cli import main
 main(sys.argv[1:])
 """
-DIGITS = ["train", "digits", "--steps", "60", "--batch-size", "32", "--latent", "4", "--quiet", "--out", "run"]
+DIGITS = [
+    "train",
+    "digits",
+    "--steps",
+    "60",
+    "--batch-size",
+    "32",
+    "--latent",
+    "4",
+    "--quiet",
+    "--out",
+    "run",
+]
 DIGITS += ["--set", "train.threads=1", "--set", "train.evaluate_every=10", "--set", "train.average=0.9"]
 
 
@@ -236,7 +248,7 @@ class Killed(BaseException):
 
 
 def test_death_at_any_write_is_survived(whole, monkeypatch) -> None:
-    """Killed before the nth file is written, for many n: the same call ends in the same weights and the whole folder."""
+    """Killed before the nth file is written, for many n: the same call ends in the same weights, all files there."""
     real, count, limit = files.write, 0, 10**9
 
     def write(path: Any, data: Any) -> Path:

@@ -51,13 +51,11 @@ def command(
             with_quiet = {"quiet": quiet} if "quiet" in inspect.signature(function).parameters else {}
             try:
                 result = function(*args, **options, **with_quiet)
-            except KeyboardInterrupt as stop:  # typer would say nothing, and end with 130 whichever signal it was
+            except KeyboardInterrupt as stop:  # typer would say nothing, and end with 130 always
                 raise typer.Exit(_stopped(stop, debug)) from stop
             text = result.pop("text", None)
             if json:
-                print(
-                    json_.dumps(files.finite(result.get("list", result)), allow_nan=False)
-                )
+                print(json_.dumps(files.finite(result.get("list", result)), allow_nan=False))
             elif not quiet:
                 print(text if text is not None else described(result), file=sys.stderr)
 

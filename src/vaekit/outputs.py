@@ -97,7 +97,7 @@ def read_table(path: Path) -> dict[str, np.ndarray]:
 
 def _read_table(path: Path, suffix: str) -> dict[str, np.ndarray]:
     if suffix == ".npz":
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open(path, "rb") as binary, np.load(binary, allow_pickle=False) as arrays:
             return dict(arrays)
     if suffix == ".npy":
         return {"mean": np.load(path, allow_pickle=False)}
@@ -166,11 +166,13 @@ def _refuse_others(path: Path) -> None:
     Raises:
         UsageError: There is.
     """
-    names = [entry.name for entry in path.iterdir()] if path.is_dir() else [path.name] if path.exists() else []
+    if not path.exists():
+        return
+    names = [entry.name for entry in path.iterdir()] if path.is_dir() else [path.name]
     others = [name for name in names if not OURS.fullmatch(name)]
     if others:
         message = f"there is something else here: {others[0]}; nothing was written."
-        raise UsageError("E107", message, where=path, hint="a new folder, or a file with one of the known suffixes")
+        raise UsageError("E107", message, where=path, hint="a new folder, or a file with a known suffix")
 
 
 def _parquet(table: Mapping[str, Any]) -> bytes:

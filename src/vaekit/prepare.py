@@ -97,7 +97,9 @@ def compose(kind: Kind, config: Config, steps: int) -> Preset:
     preset, known = _preset(config)
     # warm-ups are fitted to the length of the training unless their own length is given
     fitted = {"warmup": max(1, steps // 4), "period": max(1, steps // 8)}
-    chosen: dict[str, Any] = {name: value for name, value in fitted.items() if name in known} | config.arguments
+    chosen: dict[str, Any] = {
+        name: value for name, value in fitted.items() if name in known
+    } | config.arguments
     if config.latent is not None:
         chosen["latent"] = config.latent
     elif "latent" not in chosen:
