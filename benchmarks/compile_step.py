@@ -99,7 +99,9 @@ def compare(name: str, kind: Kind, latent: int, batch: int, steps: int, backend:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--backend", default="inductor")
     chosen = parser.parse_args()

@@ -53,7 +53,10 @@ def parts(name):
             nn.ReLU(), nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 1, 4, 2, 1), nn.Sigmoid(),
         )  # fmt: skip
         return torch.rand(20_000, 1, 28, 28), Encoder(encoder, 1152, 16), Decoder(decoder), 16, 128, "bce"
-    encoder, decoder = nn.Sequential(nn.Linear(30, 128), nn.ReLU()), nn.Sequential(nn.Linear(8, 128), nn.ReLU(), nn.Linear(128, 30))
+    encoder, decoder = (
+        nn.Sequential(nn.Linear(30, 128), nn.ReLU()),
+        nn.Sequential(nn.Linear(8, 128), nn.ReLU(), nn.Linear(128, 30)),
+    )
     return torch.randn(20_000, 30), Encoder(encoder, 128, 8), Decoder(decoder), 8, 256, "mse"
 
 
@@ -62,12 +65,20 @@ def seconds(name, steps):
     config = VAEConfig(input_dim=tuple(data.shape[1:]), latent_dim=latent, reconstruction_loss=loss)
     model = VAE(config, encoder=encoder, decoder=decoder)
     settings = BaseTrainerConfig(
-        output_dir=tempfile.mkdtemp(), num_epochs=1, per_device_train_batch_size=batch, learning_rate=1e-3, no_cuda=True
+        output_dir=tempfile.mkdtemp(),
+        num_epochs=1,
+        per_device_train_batch_size=batch,
+        learning_rate=1e-3,
+        no_cuda=True,
     )
     from pythae.data.datasets import BaseDataset
 
-    rows = data[: steps * batch].repeat((steps * batch) // len(data) + 1, *([1] * (data.dim() - 1)))[: steps * batch]
-    trainer = BaseTrainer(model, train_dataset=BaseDataset(rows, torch.zeros(len(rows))), training_config=settings)
+    rows = data[: steps * batch].repeat((steps * batch) // len(data) + 1, *([1] * (data.dim() - 1)))[
+        : steps * batch
+    ]
+    trainer = BaseTrainer(
+        model, train_dataset=BaseDataset(rows, torch.zeros(len(rows))), training_config=settings
+    )
     began = time.perf_counter()
     trainer.train()
     return time.perf_counter() - began

@@ -50,7 +50,9 @@ class Case:
 
 
 def mlp(*widths: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
-    layers = [part for a, b in zip(widths, widths[1:], strict=False) for part in (nn.Linear(a, b), activation())]
+    layers = [
+        part for a, b in zip(widths, widths[1:], strict=False) for part in (nn.Linear(a, b), activation())
+    ]
     return nn.Sequential(*layers[:-1])
 
 
@@ -91,10 +93,17 @@ def ours(case: Case, steps: int) -> float:
     family = Bernoulli() if case.bits else Gaussian(Fixed(1.0))
     posterior = Conditional(nn.Linear(case.features, 2 * case.latent), Gaussian())
     model = VAE(
-        case.encoder(), Variational(posterior, StandardNormal(case.latent)), Conditional(case.decoder(), family)
+        case.encoder(),
+        Variational(posterior, StandardNormal(case.latent)),
+        Conditional(case.decoder(), family),
     )
     run = train(
-        model, Distortion() + Rate(), Items(case.raw, case.kind), steps=steps + 20, batch_size=case.batch, lr=1e-3
+        model,
+        Distortion() + Rate(),
+        Items(case.raw, case.kind),
+        steps=steps + 20,
+        batch_size=case.batch,
+        lr=1e-3,
     )
     return timed(run, steps)
 
@@ -105,7 +114,10 @@ class Textbook(nn.Module):
     def __init__(self, case: Case) -> None:
         super().__init__()
         self.encoder, self.decoder = case.encoder(), case.decoder()
-        self.mean, self.log_variance = nn.Linear(case.features, case.latent), nn.Linear(case.features, case.latent)
+        self.mean, self.log_variance = (
+            nn.Linear(case.features, case.latent),
+            nn.Linear(case.features, case.latent),
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         h = self.encoder(x)
@@ -151,12 +163,16 @@ def timed(run, steps: int, warm: int = 20) -> float:  # noqa: ANN001
 def pythae(python: str, name: str, steps: int) -> float:
     """Seconds of a step of pythae's trainer in its own environment."""
     script = Path(__file__).with_name("pythae_speed.py")
-    out = subprocess.run([python, str(script), name, str(steps)], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [python, str(script), name, str(steps)], capture_output=True, text=True, check=True
+    ).stdout
     return float(json.loads(out.strip().splitlines()[-1])["seconds"])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -164,8 +180,13 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only cases whose name contains this")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    print(f"torch {torch.__version__}, {chosen.threads} threads, medians of {chosen.rounds} rounds", file=sys.stderr)
-    print(f"{'case':40} {'ours ms':>9} {'textbook':>9} {'ratio':>6} {'(min–max)':>13} {'pythae':>9} {'ratio':>6}")
+    print(
+        f"torch {torch.__version__}, {chosen.threads} threads, medians of {chosen.rounds} rounds",
+        file=sys.stderr,
+    )
+    print(
+        f"{'case':40} {'ours ms':>9} {'textbook':>9} {'ratio':>6} {'(min–max)':>13} {'pythae':>9} {'ratio':>6}"
+    )
     for case in cases():
         if chosen.only not in case.name:
             continue

@@ -24,4 +24,6 @@ print(objective)
 for progress in train(model, objective, rows, steps=400, lr=2e-3):
     if progress.step % 100 == 0:
         out = progress.out
-        print(f"step {progress.step}: distortion {out.distortion.mean():.2f}, rate {out.rate.mean():.2f} nats")
+        print(
+            f"step {progress.step}: distortion {out.distortion.mean():.2f}, rate {out.rate.mean():.2f} nats"
+        )

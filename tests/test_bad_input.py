@@ -38,7 +38,7 @@ FAST: dict[str, Any] = dict(steps=8, batch_size=16, latent=2, threads=1, evaluat
 def _no_pictures() -> Iterator[None]:
     """Drawing the report takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        for place in ("vaekit.fitting", "vaekit.run"):
+        for place in ("vaekit.fitting", "vaekit.launch"):
             patch.setattr(f"{place}.write_report", lambda path: files.write(Path(path) / "report.html", ""))
         yield
 
@@ -647,7 +647,6 @@ def no_large_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.nn.init, "kaiming_uniform_", guarded)
 
 
-@pytest.mark.xfail(reason="persistence.load builds before it compares shapes", strict=True)
 @pytest.mark.parametrize("part", ["encoder", "posterior"])
 def test_a_hostile_width_is_refused_before_memory_is_taken(part, run, no_large_weights) -> None:
     def widen(found: dict[str, Any]) -> None:
@@ -658,6 +657,18 @@ def test_a_hostile_width_is_refused_before_memory_is_taken(part, run, no_large_w
 
     rewrite(run / "model" / "recipe.json", widen)
     every_verb(run, "E303", "but the recipe makes")
+
+
+@pytest.mark.xfail(
+    reason="a part that fails on the meta device switches the check of shapes off", strict=True
+)
+def test_a_hostile_width_beside_a_part_that_cannot_be_is_refused_too(run, no_large_weights) -> None:
+    def widen(found: dict[str, Any]) -> None:
+        found["model"]["bottleneck"]["posterior"]["net"].update(in_features=40_000, out_features=40_000)
+        found["model"]["decoder"]["net"] = {"class": "Linear", "in_features": 10**12, "out_features": 10**12}
+
+    rewrite(run / "model" / "recipe.json", widen)
+    every_verb(run, "E303")
 
 
 # --- training that goes wrong

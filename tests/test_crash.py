@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -60,7 +61,7 @@ def _quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         patch.setattr("vaekit.fitting.write_report", plain)
-        patch.setattr("vaekit.run.write_report", plain)
+        patch.setattr("vaekit.launch.write_report", plain)
         patch.setattr("vaekit.fitting.SAVE_EVERY", 0.0)
         yield
 
@@ -359,6 +360,25 @@ def test_a_run_that_was_told_to_stop_early_resumes_its_patience(whole, monkeypat
     again = vaekit.fit(table(), out="run", **options)
     assert again.facts["steps"] == expected.facts["steps"] and weights("run") == weights("expected")
     assert again.facts["events"] == expected.facts["events"]
+
+
+def test_what_the_clock_chose_at_the_first_start_is_kept(monkeypatch) -> None:
+    """Another machine, or a busier one, would choose otherwise; the run would then not be the same."""
+    from vaekit.training import measure as real
+
+    options = {**FAST, "threads": None, "evaluate_every": None, "steps": None}
+    monkeypatch.setattr(fitting, "DEFAULT_STEPS", 12)
+    with monkeypatch.context() as patch:
+        patch.setattr(Meter, "add", stopped_at(5, lambda: (_ for _ in ()).throw(Killed())))
+        with pytest.raises(Killed):
+            vaekit.fit(table(), out="run", **options)
+    chosen = Path("run/config.yaml").read_text()
+    for name in ("threads", "evaluate_every", "at_most"):
+        assert re.search(rf"^{name}: \d+  # measured$", chosen, re.M)
+    monkeypatch.setattr(fitting, "DEFAULT_STEPS", 7)
+    monkeypatch.setattr(fitting, "measure", lambda *rest: pytest.fail(f"measured again: {real(*rest)}"))
+    assert vaekit.fit(table(), out="run", **options).facts["steps"] == 12
+    assert Path("run/config.yaml").read_text() == chosen
 
 
 def test_a_run_by_the_clock_goes_on_with_the_time_that_is_left(monkeypatch) -> None:

@@ -56,9 +56,23 @@ LAYERS = {
     "prepare": CORE | {"config", "errors", "presets"},
     "report": BELOW_TOP | {"config", "outputs"},
     "fitting": BELOW_TOP | {"config", "prepare", "progress", "signals", "outputs", "pages", "report"},
-    "run": BELOW_TOP | {"config", "prepare", "progress", "fitting", "outputs", "report"},
-    "sklearn": BELOW_TOP | {"config", "report", "run"},
-    "cli": BELOW_TOP | {"config", "prepare", "progress", "outputs", "inspection", "report", "run"},
+    "run": BELOW_TOP | {"config", "prepare", "report"},
+    "launch": BELOW_TOP | {"config", "prepare", "progress", "fitting", "report", "run"},
+    "words": {"errors"},
+    "border": {"files", "errors", "progress"},
+    "cli": BELOW_TOP
+    | {
+        "config",
+        "prepare",
+        "progress",
+        "outputs",
+        "inspection",
+        "report",
+        "run",
+        "launch",
+        "words",
+        "border",
+    },
     "__main__": {"cli"},
 }
 

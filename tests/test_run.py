@@ -25,7 +25,7 @@ from torch.utils.data import TensorDataset
 
 import vaekit
 from vaekit import evaluation, files
-from vaekit import run as running
+from vaekit import launch as running
 from vaekit.cli import main
 from vaekit.config import Config
 from vaekit.errors import DataError, FileError, ResourceError, UsageError
@@ -42,7 +42,7 @@ QUICK: dict[str, Any] = dict(
 def _no_pictures() -> Iterator[None]:
     """Drawing the report takes seconds: only the tests of the folder and of `vaekit report` do it."""
     with pytest.MonkeyPatch.context() as patch:
-        for place in ("vaekit.fitting", "vaekit.run"):
+        for place in ("vaekit.fitting", "vaekit.launch"):
             patch.setattr(f"{place}.write_report", lambda path: files.write(Path(path) / "report.html", ""))
         yield
 
@@ -536,6 +536,7 @@ def test_every_verb_of_every_preset(preset, form, runs) -> None:
     assert scored.score.shape == scored.p_value.shape == scored.flag.shape == (n,)
     assert ((scored.p_value > 0) & (scored.p_value <= 1)).all() and scored.flag.dtype == bool
     assert np.array_equal(scored.flag, scored.p_value <= 0.5)
+    assert run.score(x, alpha=float(scored.p_value.min())).flag.any(), "up to alpha, alpha included"
     assert run.score(x, budget=2).flag.sum() == 2
     assert np.array_equal(np.flatnonzero(run.score(x, budget=1).flag), [scored.score.argmax()])
     found = run.evaluate(x, samples=5)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vaekit import presets as presets
+    from vaekit.launch import fit as fit
     from vaekit.model import VAE as VAE
     from vaekit.model import Pass as Pass
     from vaekit.recipes import configurable as configurable
     from vaekit.run import Run as Run
-    from vaekit.run import fit as fit
     from vaekit.run import open_run as open  # noqa: A004
 
 __version__ = "0.1.0"
@@ -21,7 +21,7 @@ _WHERE = {
     "Pass": ("vaekit.model", "Pass"),
     "Run": ("vaekit.run", "Run"),
     "configurable": ("vaekit.recipes", "configurable"),
-    "fit": ("vaekit.run", "fit"),
+    "fit": ("vaekit.launch", "fit"),
     "open": ("vaekit.run", "open_run"),
     "presets": ("vaekit.presets", None),
 }

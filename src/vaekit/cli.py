@@ -1,25 +1,19 @@
-"""The command line: each command is a function, its signature its options. Nothing heavy is imported before it runs.
-
-Every command prints for people on standard error, takes `--json` (one object on standard output and nothing else
-there), `--quiet` and `--debug`, and ends with 0 ok, 1 our bug, 2 usage, 3 bad data, 4 bad file, 5 resources,
-6 diverged, 130 or 143 interrupted with a checkpoint saved.
-"""
+"""The command line: each command is a function, its signature its options. Nothing heavy is imported before it runs."""
 
 from __future__ import annotations
 
 import functools
-import inspect
 import json as json_
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from vaekit import files
-from vaekit.errors import CODES, UsageError, VaekitError, nearest
-from vaekit.progress import described, say
+from vaekit import border, files
+from vaekit.errors import UsageError, nearest
+from vaekit.progress import described
+from vaekit.words import assigned, conditions, named_options
 
 app = typer.Typer(
     name="vaekit",
@@ -30,9 +24,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing for people.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
 Sources = "A folder of images, .npy, .npz, IDX (.gz too), an image, or digits."
 SourcePath = Annotated[str, typer.Argument(metavar="SOURCE", help=Sources, show_default=False)]
@@ -40,37 +31,7 @@ Out = Annotated[Path, typer.Option("--out", help="Where to write; the suffix say
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
 
 
-def command(
-    name: str, **settings: Any
-) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
-    """A function that returns its result as a dict, as a command with `--json`, `--quiet` and `--debug`."""
-
-    def register(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-        @functools.wraps(function)
-        def run(*args: Any, json: bool, quiet: bool, debug: bool, **options: Any) -> None:
-            with_quiet = {"quiet": quiet} if "quiet" in inspect.signature(function).parameters else {}
-            try:
-                result = function(*args, **options, **with_quiet)
-            except KeyboardInterrupt as stop:  # typer would say nothing, and end with 130 always
-                raise typer.Exit(_stopped(stop, debug)) from stop
-            text = result.pop("text", None)
-            if json:
-                print(json_.dumps(files.finite(result.get("list", result)), allow_nan=False))
-            elif not quiet:
-                print(text if text is not None else described(result), file=sys.stderr)
-
-        keep = [
-            p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name != "quiet"
-        ]
-        common = [
-            inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
-            for word, kind in (("json", Json), ("quiet", Quiet), ("debug", Debug))
-        ]
-        run.__signature__ = inspect.Signature([*keep, *common])  # type: ignore[attr-defined]
-        app.command(name, **settings)(run)
-        return function
-
-    return register
+command = functools.partial(border.command, app)
 
 
 # ---------------------------------------------------------------------- training
@@ -81,7 +42,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/digits"), quiet: bool = False
 ) -> dict[str, Any]:
     """Train on the handwritten digits that come with scikit-learn, write a report, say what to do next."""
-    from vaekit.run import fit
+    from vaekit.launch import fit
 
     run = fit("digits", out=out, steps=4_000, quiet=quiet)
     text = f"""
@@ -131,7 +92,7 @@ def train(
     A preset's own options are given by name: --preset beta_vae --beta 4.
     """
     from vaekit import config as configuration
-    from vaekit.run import configure, fit
+    from vaekit.launch import configure, fit
 
     given = dict(
         preset=preset, latent=latent, steps=steps, epochs=epochs, time=time, batch_size=batch_size, lr=lr, seed=seed,
@@ -142,7 +103,7 @@ def train(
     if any(word is not None for word in (steps, epochs, time)):
         written = {name: value for name, value in written.items() if name not in ("steps", "epochs", "time")}
     options = {**written, **{name: value for name, value in given.items() if value is not None}}
-    options |= _extra(context.args) | dict(_pair(text) for text in set_ or [])
+    options |= named_options(context.args) | dict(assigned(text) for text in set_ or [])
     source = source or options.pop("source", "")
     options.pop("source", None)
     if not source:
@@ -172,42 +133,6 @@ def _card(source: str, config: Any) -> dict[str, Any]:
     size = sum(p.numel() for p in model.parameters())
     text = "\n".join([*data.said, f"objective: {objective!r}", f"parameters: {size}"])
     return {"card": data.card, "objective": repr(objective), "parameters": size, "text": text}
-
-
-def _extra(words: list[str]) -> dict[str, Any]:
-    """Options that belong to a preset: --beta 4, --beta=4, beta=4."""
-    found, rest = {}, list(words)
-    while rest:
-        word = rest.pop(0)
-        if "=" not in word and not word.startswith("--"):
-            raise UsageError("E102", f"{word!r} is one argument too many.", hint="vaekit train --help")
-        name, _, value = word.lstrip("-").partition("=")
-        if "=" not in word:
-            value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
-        found[name.replace("-", "_")] = _value(value)
-    return found
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise UsageError("E104", f"--set {text}: a key and a value are expected.", hint="--set beta=4")
-    part, _, inner = name.rpartition(".")
-    if part not in ("", "train", "preset"):
-        raise UsageError(
-            "E104", f"--set {text}: there is no part {part!r}; {nearest(part, ['train', 'preset'])}"
-        )
-    return inner.replace("-", "_"), _value(value)
-
-
-def _value(text: str) -> Any:
-    """A word as the number, truth value or text that it is."""
-    for read in (int, float):
-        try:
-            return read(text)
-        except ValueError:
-            continue
-    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 # ---------------------------------------------------------------------- figures
@@ -274,7 +199,7 @@ def sample(
 ) -> dict[str, Any]:
     """New items from the model."""
     opened = _open(run)
-    x = opened.sample_x(n, seed, temperature, _where(where), None if draw is None else not draw)
+    x = opened.sample_x(n, seed, temperature, conditions(where), None if draw is None else not draw)
     return _written(opened, x, out)
 
 
@@ -420,12 +345,6 @@ def _written(run: Any, x: Any, out: Path, columns: int | None = None) -> dict[st
     return {"n": len(x), "out": str(out)}
 
 
-def _where(pairs: list[str] | None) -> dict[str, str] | None:
-    if pairs and any("=" not in pair for pair in pairs):
-        raise UsageError("E103", f"--where {pairs[0]}: column=value is expected.", hint="--where label=3")
-    return dict(pair.split("=", 1) for pair in pairs) if pairs else None
-
-
 def _tabular(out: Path) -> Path:
     from vaekit.outputs import TABLES
 
@@ -462,53 +381,5 @@ def _version(
 
 
 def main(words: list[str] | None = None) -> NoReturn:
-    """Run a command; whatever goes wrong becomes a short message and an exit code."""
-    words = sys.argv[1:] if words is None else words
-    debug = "--debug" in words
-    try:
-        code = app(words, standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except VaekitError as error:
-        sys.exit(_said(str(error), error.exit_code, debug))
-    except KeyboardInterrupt as stop:
-        sys.exit(_stopped(stop, debug))
-    except BrokenPipeError:
-        sys.exit(0)
-    except Exception as error:
-        sys.exit(_failed(error, debug))
-
-
-def _failed(error: Exception, debug: bool) -> int:
-    """Errors that are not ours: of the command line itself, of memory, of the library, or a bug."""
-    show = getattr(error, "format_message", None)
-    if show is not None:  # the command line's own: an unknown command or option, a missing argument
-        return _misused(error, show(), debug)
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return _said("E403 out-of-memory: it does not fit.\n  try: --batch-size 32", 5, debug)
-    if isinstance(error, ValueError):
-        return _said(f"E103 bad-value: {error}", 2, debug)
-    return _said(
-        f"a bug of ours, sorry ({type(error).__name__}: {error})\n  try: the same with --debug", 1, debug
-    )
-
-
-def _misused(error: Exception, text: str, debug: bool) -> int:
-    name = type(error).__name__
-    if name == "NoArgsIsHelpError":  # the help is the answer
-        return 2
-    code = "E103" if name in ("BadParameter", "MissingParameter", "BadOptionUsage") else "E102"
-    code = "E109" if text.startswith("No such command") else code
-    return _said(f"{code} {CODES[code]}: {text}\n  try: vaekit --help", 2, debug)
-
-
-def _stopped(stop: KeyboardInterrupt, debug: bool) -> int:
-    return _said(str(stop) or "stopped", 128 + getattr(stop, "signum", 2), debug)
-
-
-def _said(text: str, code: int, debug: bool) -> int:
-    if debug:
-        import traceback
-
-        traceback.print_exc()
-    say("\n".join(text.splitlines()[:5]))
-    return code
+    """Run the command in `words`, or the one that was typed."""
+    border.run(app, sys.argv[1:] if words is None else words)

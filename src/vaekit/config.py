@@ -111,7 +111,9 @@ def seconds(text: Any) -> float:
     found = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m)?(?:([\d.]+)s?)?", str(text).strip())
     parts = found.groups() if found else ()
     try:
-        total = sum(float(part) * unit for part, unit in zip(parts, (3600.0, 60.0, 1.0), strict=False) if part)
+        total = sum(
+            float(part) * unit for part, unit in zip(parts, (3600.0, 60.0, 1.0), strict=False) if part
+        )
     except ValueError:  # 1.2.3
         total = 0.0
     if total <= 0:

@@ -90,10 +90,11 @@ def load(path: str | Path, classes: Iterable[type] = ()) -> tuple[VAE, Kind | No
         raise FileError("E301", "this is not a model that vaekit saved: it has no manifest.", where=path)
     files.check(path)
     written = version_checked(files.read_json(path / "recipe.json"), path)
+    tensors = read_tensors(path / "weights.safetensors")
+    _no_larger(written.get("model"), classes, tensors, path)
     model = built(written.get("model"), classes, path / "recipe.json")
     if not isinstance(model, VAE):
         raise FileError("E303", "the recipe makes no model.", where=path / "recipe.json")
-    tensors = read_tensors(path / "weights.safetensors")
     if any(t.dtype == torch.float64 for t in tensors.values()):
         model.double()  # as it was saved
     place(tensors, model, path / "weights.safetensors")
@@ -107,6 +108,23 @@ def load(path: str | Path, classes: Iterable[type] = ()) -> tuple[VAE, Kind | No
         files.read_json(path / "calibration.json") if (path / "calibration.json").is_file() else None
     )
     return model.eval(), kind, {**written.get("about", {}), "calibration": calibration}
+
+
+def _no_larger(written: Any, classes: Iterable[type], tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Follow the recipe without taking memory, and hold every shape against the weights that are there."""
+    with torch.device("meta"):
+        try:
+            skeleton = built(written, classes, path / "recipe.json")
+        except FileError as error:
+            if isinstance(error.__cause__, RuntimeError):  # a part of a user's that needs real numbers to be made
+                return
+            raise
+    saved = {tuple(t.shape) for t in tensors.values()}
+    for name, t in skeleton.state_dict().items() if isinstance(skeleton, VAE) else ():
+        found = tuple(tensors[name].shape) if name in tensors else None
+        if found != t.shape and (found is not None or tuple(t.shape) not in saved):
+            message = f"{name} has shape {found}, but the recipe makes {tuple(t.shape)}."
+            raise FileError("E303", message, where=path / "weights.safetensors")
 
 
 def built(written: Any, classes: Iterable[type], where: Path) -> Any:

@@ -144,7 +144,9 @@ def _torch_layers() -> dict[str, type]:
 def _torch_arguments(layer: Any) -> dict[str, Any]:
     if type(layer).__name__ == "Sequential":
         if [name for name, _ in layer.named_children()] != [str(i) for i in range(len(layer))]:
-            raise TypeError("a Sequential with names of its own cannot be written to a recipe: leave them out")
+            raise TypeError(
+                "a Sequential with names of its own cannot be written to a recipe: leave them out"
+            )
         return {"layers": list(layer)}
     arguments = {}
     for name in _names(type(layer)):

@@ -39,8 +39,12 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same rows on another device."""
-        own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Batch(**{name: t if t is None else t.to(device, non_blocking=True) for name, t in own.items()})
+        moved: dict[str, Any] = {
+            field.name: None if t is None else t.to(device, non_blocking=True)
+            for field in fields(self)
+            for t in [getattr(self, field.name)]
+        }
+        return Batch(**moved)
 
 
 class Items:
@@ -119,4 +123,6 @@ def as_items(data: Any) -> Items:
         rows = [data[i] for i in range(len(data))]
         firsts = [row[0] if isinstance(row, list | tuple) else row for row in rows]
         return Items(torch.stack([torch.as_tensor(first) for first in firsts]))
-    raise TypeError(f"data must be a tensor, an array, a torch Dataset or vaekit items, not {type(data).__name__}")
+    raise TypeError(
+        f"data must be a tensor, an array, a torch Dataset or vaekit items, not {type(data).__name__}"
+    )

@@ -91,10 +91,10 @@ class ConvDecoder(nn.Module):
         )
         self.activation = nn.SiLU()
         keep_variance([self.first])
-        for level in self.levels:  # each output value of a transposed one hears a quarter of the kernel
+        for level, inner in zip(self.levels, channels, strict=False):
+            # each value that a transposed convolution gives hears a quarter of the kernel
             gain = DECODER_GAIN if level is self.levels[-1] else 2**0.5
-            nn.init.normal_(level.weight, std=gain / (4 * level.in_channels) ** 0.5)
-            nn.init.zeros_(level.bias)
+            keep_variance([level], gain, inputs=4 * inner)
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """(N, inputs) → (N, channels, H, W)."""

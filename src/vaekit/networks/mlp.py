@@ -12,7 +12,9 @@ from vaekit.networks.condition import FiLM
 from vaekit.recipes import configurable
 
 Shape = int | Sequence[int]
-DECODER_GAIN = 0.1  # a likelihood's parameters begin near zero: near the middle of its range, with its first scale
+DECODER_GAIN = (
+    0.1  # a likelihood's parameters begin near zero: near the middle of its range, with its first scale
+)
 
 
 @configurable
@@ -70,12 +72,13 @@ class MLP(nn.Module):
         return h if isinstance(self.outputs, int) else h.unflatten(1, tuple(self.outputs))
 
 
-def keep_variance(layers: Iterable[nn.Module], gain: float = 2**0.5) -> None:
+def keep_variance(layers: Iterable[nn.Module], gain: float = 2**0.5, inputs: int = 0) -> None:
     """Draw weights so that a signal keeps its size on its way through the layers, and set biases to zero.
 
     Args:
         layers: Linear layers or convolutions.
         gain: Size of the output for an input of size one; √2 makes up for the activation that follows.
+        inputs: How many values each output hears; by default what the weight's shape says.
 
     torch's own default shrinks it by about three in each layer; after a few, the latent tells the decoder nothing at
     first, and many of its dimensions are given up before they are of use (LOG.md has the figures).
@@ -83,8 +86,8 @@ def keep_variance(layers: Iterable[nn.Module], gain: float = 2**0.5) -> None:
     Source: He, Zhang, Ren, Sun (2015), Delving deep into rectifiers, arXiv:1502.01852.
     """
     for layer in layers:
-        inputs = layer.weight[0].numel()  # type: ignore[operator, index]
-        nn.init.normal_(layer.weight, std=gain / inputs**0.5)  # type: ignore[arg-type]
+        heard = inputs or layer.weight[0].numel()  # type: ignore[index]
+        nn.init.normal_(layer.weight, std=gain / heard**0.5)  # type: ignore[arg-type]
         nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
 

@@ -111,7 +111,9 @@ def train(
     items = as_items(data)
     if not len(items):
         raise ValueError("there are no rows to train on")
-    torch.set_num_threads(torch.get_num_threads())  # once said, MKL no longer takes fewer when the machine is busy
+    torch.set_num_threads(
+        torch.get_num_threads()
+    )  # once said, MKL no longer takes fewer when the machine is busy
     optimizer = Adam(lr) if optimizer is None else optimizer
     state = start(model, objective, optimizer, average) if resume is None else resume
     players, buffers = objective.players(model), saved_buffers(model)

@@ -1,0 +1,49 @@
+"""Words of the command line as options: `--beta 4`, `beta=4`, `--set train.clip=100`, `--where label=3`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vaekit.errors import UsageError, nearest
+
+
+def named_options(words: list[str]) -> dict[str, Any]:
+    """Options that belong to a preset: --beta 4, --beta=4, beta=4."""
+    found, rest = {}, list(words)
+    while rest:
+        word = rest.pop(0)
+        if "=" not in word and not word.startswith("--"):
+            raise UsageError("E102", f"{word!r} is one argument too many.", hint="vaekit train --help")
+        name, _, value = word.lstrip("-").partition("=")
+        if "=" not in word:
+            value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
+        found[name.replace("-", "_")] = typed(value)
+    return found
+
+
+def assigned(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise UsageError("E104", f"--set {text}: a key and a value are expected.", hint="--set beta=4")
+    part, _, inner = name.rpartition(".")
+    if part not in ("", "train", "preset"):
+        raise UsageError(
+            "E104", f"--set {text}: there is no part {part!r}; {nearest(part, ['train', 'preset'])}"
+        )
+    return inner.replace("-", "_"), typed(value)
+
+
+def typed(text: str) -> Any:
+    """A word as the number, truth value or text that it is."""
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def conditions(pairs: list[str] | None) -> dict[str, str] | None:
+    if pairs and any("=" not in pair for pair in pairs):
+        raise UsageError("E103", f"--where {pairs[0]}: column=value is expected.", hint="--where label=3")
+    return dict(pair.split("=", 1) for pair in pairs) if pairs else None
