@@ -659,9 +659,6 @@ def test_a_hostile_width_is_refused_before_memory_is_taken(part, run, no_large_w
     every_verb(run, "E303", "but the recipe makes")
 
 
-@pytest.mark.xfail(
-    reason="a part that fails on the meta device switches the check of shapes off", strict=True
-)
 def test_a_hostile_width_beside_a_part_that_cannot_be_is_refused_too(run, no_large_weights) -> None:
     def widen(found: dict[str, Any]) -> None:
         found["model"]["bottleneck"]["posterior"]["net"].update(in_features=40_000, out_features=40_000)

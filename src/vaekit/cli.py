@@ -212,13 +212,10 @@ def reconstruct(run: RunPath, source: SourcePath, out: Out) -> dict[str, Any]:
     x, made = opened.reconstruct_x(source)
     if out.suffix.lower() not in _pictures():
         return _written(opened, made, out)
-    wide, most = min(8, len(x)), min(len(x), 64)
-    pairs = [
-        part
-        for i in range(0, most, wide)
-        for part in (x[i : i + wide], made[i : i + wide])
-        if len(part) == wide
-    ]
+    wide = min(8, len(x))
+    blank = torch.ones(-min(len(x), 64) % wide, *x.shape[1:])  # the last row is filled up with white
+    shown = [torch.cat([part[:64], blank]).split(wide) for part in (x, made)]
+    pairs = [row for both in zip(*shown, strict=True) for row in both]
     return {**_written(opened, torch.cat(pairs), out, columns=wide), "n": len(x)}
 
 
@@ -305,7 +302,7 @@ def inspect_(path: Annotated[Path, typer.Argument(metavar="RUN|FILE", show_defau
     from vaekit.inspection import inspected
 
     found = inspected(path)
-    return {**found, "text": json_.dumps(files.finite(found), indent=1, ensure_ascii=False)}
+    return {**found, "page": json_.dumps(files.finite(found), indent=1, ensure_ascii=False)}
 
 
 @command("presets")
@@ -326,7 +323,7 @@ def presets(
     ]
     if name is not None:
         lines = [f"{key}: {value}" for key, value in found[0].items()]
-    return {"list": found, "text": "\n".join(lines)}
+    return {"list": found, "page": "\n".join(lines)}
 
 
 # ---------------------------------------------------------------------- what they share

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,17 +69,19 @@ class Fitting:
         asked: Names of the options that were given.
         identity: What makes another command the same one.
         line: Where progress is shown.
+        began: When the command began, by the monotonic clock.
     """
 
     def __init__(
-        self, path: Path, data: Data, config: Config, asked: set[str], identity: str, line: Line
+        self, path: Path, data: Data, config: Config, asked: set[str], identity: str, line: Line, began: float
     ) -> None:
         self.path, self.data, self.config, self.asked, self.identity = path, data, config, asked, identity
         self.line = line
         self.device = device_of(config.device)
         self.history: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
-        self.best, self.elapsed, self.began = Best(), 0.0, time.monotonic()
+        self.best, self.elapsed, self.began = Best(), 0.0, began
+        self.looking = 0.0  # seconds of an evaluation on the watched items
         self.watched = _first(data.heldout, WATCHED)
         self.seen = _first(data.train, WATCHED)
 
@@ -164,7 +167,8 @@ class Fitting:
             began = time.perf_counter()
             evaluate(model.eval(), self.watched)
             # an evaluation looks at held-out and at training data; together they take at most a tenth of the time
-            rarest = math.ceil(20 * (time.perf_counter() - began) / speed.step)
+            self.looking = time.perf_counter() - began
+            rarest = math.ceil(20 * self.looking / speed.step)
             chosen.evaluate_every = chosen.evaluate_every or max(
                 1, self.steps // 40, min(rarest, self.steps // 4)
             )
@@ -173,11 +177,10 @@ class Fitting:
     def _clock(self) -> float:
         """Share of the time that is used up; what follows training has its share kept back."""
         total = self.config.time or 1.0
-        return self._seconds() / max(total - self._afterwards(total), 0.5 * total)
-
-    @staticmethod
-    def _afterwards(total: float) -> float:
-        return min(0.03 * total + 3.0, 12.0)
+        # all held-out data are evaluated, encoded and scored (as 16 draws), and the report is drawn
+        whole = len(self.data.heldout) / max(1, len(self.watched))
+        afterwards = 6.0 + self.looking * (2 * whole + 4)
+        return self._seconds() / max(total - afterwards, 0.6 * total)
 
     def _seconds(self) -> float:
         return self.elapsed + time.monotonic() - self.began
@@ -254,6 +257,8 @@ class Fitting:
 
     def _restore(self) -> None:
         """Take over the newest checkpoint, or begin."""
+        for left in (self.path / "checkpoints").glob(".step-*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
         self.state = start(self.model, self.objective, self.optimizer, self.config.average)
         found = load_checkpoint(self.path / "checkpoints")
         if found is None:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from vaekit import config as configuration
 from vaekit import files
 from vaekit.config import Config
 from vaekit.errors import ResourceError, UsageError, nearest
-from vaekit.fitting import Fitting
+from vaekit.fitting import Fitting, device_of
 from vaekit.prepare import prepare
 from vaekit.presets import PRESETS
 from vaekit.progress import Line, say
@@ -52,7 +53,9 @@ def fit(
     Raises:
         VaekitError: With a code, what is wrong and what to do.
     """
+    began = time.monotonic()
     config = configure(source, options)
+    device_of(config.device)  # says at once if it is not here
     given = {name for name, value in options.items() if value is not None}
     asked = given.intersection(Config.model_fields) | {"source", "arguments"}
     data = prepare(source, config, minimum)
@@ -67,7 +70,7 @@ def fit(
     with locked(path):
         _reuse_measured(path, config, identity)
         with Line(quiet) as line:
-            fitting = Fitting(path, data, config, asked, identity, line)
+            fitting = Fitting(path, data, config, asked, identity, line, began)
             _tell(data.said, quiet)
             fitting.run()
             _tell(data.said, quiet)
@@ -183,8 +186,8 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         ResourceError: Another one is at work in it.
     """
-    if not (path / ".lock").exists():
-        files.write(path / ".lock", "")
+    if not os.access(path / ".lock", os.R_OK | os.W_OK):
+        files.write(path / ".lock", "")  # says so where it cannot be written
     try:
         import fcntl
     except ImportError:  # not on Windows

@@ -121,6 +121,8 @@ def _preset(config: Config) -> tuple[Callable[..., Preset], dict[str, Any]]:
             raise UsageError(
                 "E103", f"{name} = {value!r}: {config.preset} takes a {type(known[name]).__name__}."
             )
-        if not math.isfinite(value):
-            raise UsageError("E103", f"{name} = {value!r}: a finite number is expected.")
+        if not math.isfinite(value) or value < 0:
+            raise UsageError("E103", f"{name} = {value!r}: a finite number from 0 on is expected.")
+        if type(known[name]) is int and (int(value) != value or value < 1):
+            raise UsageError("E103", f"{name} = {value!r}: a whole number from 1 on is expected.")
     return preset, known

@@ -68,6 +68,18 @@ def build(written: Any, classes: Iterable[type] = ()) -> Any:
     return _read(written, {**_torch_layers(), **KNOWN, **{cls.__name__: cls for cls in classes}}, {})
 
 
+def foreign(written: Any) -> bool:
+    """Whether a recipe names a class that is neither vaekit's nor torch's."""
+    if isinstance(written, list):
+        return any(foreign(item) for item in written)
+    if not isinstance(written, dict):
+        return False
+    known = KNOWN.get(written.get("class", ""))
+    own = known is not None and known.__module__.startswith("vaekit.")
+    here = "class" in written and not own and written["class"] not in _torch_layers()
+    return here or any(foreign(item) for item in written.values())
+
+
 def _write(part: Any, seen: dict[int, dict[str, Any]]) -> Any:
     if part is None or isinstance(part, bool | int | float | str):
         return part

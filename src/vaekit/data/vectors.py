@@ -29,6 +29,7 @@ from vaekit.recipes import configurable
 
 FEW = 64  # up to so many columns the small networks do
 SMALL, LARGE = (128, 128), (400, 400)
+LARGEST = 1e100
 
 
 @configurable
@@ -77,8 +78,9 @@ class Vectors(Kind):
         self.scale = None if scale is None else [float(value) for value in scale]
         self.labels, self.frequencies, self.conditional = tuple(labels), tuple(frequencies), conditional
         self.family = family if family is not None else Gaussian(PerDimension((dim,)))
-        self._mean = torch.tensor(self.mean or [0.0] * dim, dtype=torch.float64)
-        self._scale = torch.tensor(self.scale or [1.0] * dim, dtype=torch.float64)
+        # where there are none, one number serves all columns: a file may claim any number of them
+        self._mean = torch.tensor(self.mean or [0.0], dtype=torch.float64)
+        self._scale = torch.tensor(self.scale or [1.0], dtype=torch.float64)
 
     def __repr__(self) -> str:
         return f"Vectors({self.dim})"
@@ -195,12 +197,21 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     count, mean, square = 0, np.zeros(values.shape[1]), np.zeros(values.shape[1])
     for part in chunks(values):
         part = part.astype(np.float64)
+        _refuse_extremes(part)
         center, total = part.mean(0), count + len(part)
         square += ((part - center) ** 2).sum(0) + (center - mean) ** 2 * (count * len(part) / total)
         mean += (center - mean) * (len(part) / total)
         count = total
     scale = np.sqrt(square / count)
     return mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
+
+
+def _refuse_extremes(part: np.ndarray) -> None:
+    """Values whose square no float64 holds have no standard deviation."""
+    top = np.abs(part).max(0)
+    if top.max() > LARGEST:
+        message = f"column {int(top.argmax())} holds {top.max():.3g}; values up to {LARGEST:.0e} can be standardised."
+        raise DataError("E203", message, hint="take such rows out")
 
 
 def _storage(rows: np.ndarray) -> np.dtype:
