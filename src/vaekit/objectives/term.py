@@ -110,11 +110,14 @@ class Sum(Term):
         return list(zip(self.weights, self.terms, strict=True))  # type: ignore[arg-type]
 
     def forward(self, out: Pass, step: int) -> Tensor:
-        total = out.x.new_zeros((), dtype=torch.float64 if out.x.dtype == torch.float64 else torch.float32)
-        for weight, term in self.parts():
-            now = at(weight, step)
-            if now != 0:
-                total = total + now * mean(term(out, step), out)
+        terms = [(at(weight, step), term) for weight, term in self.parts()]
+        values = [(now, mean(term(out, step), out)) for now, term in terms if now != 0]
+        if not values:
+            return out.distortion.sum() * 0  # a zero that has a gradient
+        weighed = [value if now == 1 else now * value for now, value in values]
+        total = weighed[0]
+        for value in weighed[1:]:
+            total = total + value
         return total
 
     def adversary(self, out: Pass, step: int) -> Tensor:

@@ -202,7 +202,7 @@ def _step(
     losses, gradients = zip(
         *(_gradients(player, players, out, state.step) for player in players), strict=True
     )
-    norms = [torch.nn.utils.get_total_norm(g) for g in gradients]
+    norms = [norm_of(own) for own in gradients]
     bad = (~torch.isfinite(torch.stack([*losses, *norms]).sum())).to(torch.float32)
     for player, own, norm in zip(players, gradients, norms, strict=True):
         optimizer.step(state.moments[player.name], own, lr, norm, bad)
@@ -222,6 +222,12 @@ def _gradients(player: Player, players: list[Player], out: Pass, step: int) -> t
     for p in (p for each in players for p in each.parameters):
         p.grad = None
     return loss.detach(), gradients
+
+
+def norm_of(gradients: list[Tensor]) -> Tensor:
+    """The norm of a whole gradient, (): a dot product for each part, which is several times as fast as a norm."""
+    flat = [g.reshape(-1) for g in gradients]
+    return torch.stack([torch.dot(g, g) for g in flat]).sum().sqrt()
 
 
 @torch.no_grad()
