@@ -44,7 +44,7 @@ def demo(
     """Train on the handwritten digits that come with scikit-learn, write a report, say what to do next."""
     from vaekit.launch import fit
 
-    run = fit("digits", out=out, steps=4_000, quiet=quiet)
+    run = fit("digits", out=out, steps=2_000, quiet=quiet)
     text = f"""
 report:  {run.path}/report.html   (open it in a browser)
 next:    vaekit sample {run.path} --n 64 --out samples.png
