@@ -47,7 +47,7 @@ def read_npy(path: Path) -> Source:
     _check_declared(shape, dtype, held, path)
     if 0 in shape:
         raise DataError("E202", f"there is nothing in this array: its shape is {shape}.", where=path)
-    return Source(np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)), path=str(path))
+    return Source(np.load(path, allow_pickle=False), path=str(path))
 
 
 def read_npz(path: Path, key: str | None = None, labels: str | None = None) -> Source:

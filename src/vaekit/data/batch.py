@@ -55,6 +55,7 @@ class Items:
         kind: Turns raw rows into batches; without one, rows are taken as they are.
         labels: (N,) label index, -1 where unknown, or None.
         mask: (N, *shape) true where a value was observed, or None.
+        places: Which rows of `raw` these items are; None for all. Subsets share their storage so.
 
     Example:
         >>> items = Items(torch.arange(6.0).view(3, 2))
@@ -64,12 +65,27 @@ class Items:
     """
 
     def __init__(
-        self, raw: Tensor, kind: Kind | None = None, labels: Tensor | None = None, mask: Tensor | None = None
+        self,
+        raw: Tensor,
+        kind: Kind | None = None,
+        labels: Tensor | None = None,
+        mask: Tensor | None = None,
+        places: Tensor | None = None,
     ) -> None:
-        self.raw, self.kind, self.labels, self.mask = raw, kind, labels, mask
+        self.stored, self.kind, self.labels, self.mask, self.places = raw, kind, labels, mask, places
 
     def __len__(self) -> int:
-        return len(self.raw)
+        return len(self.stored if self.places is None else self.places)
+
+    @property
+    def raw(self) -> Tensor:
+        """The items in storage form, (N, *shape); of a subset, a copy."""
+        return self.stored if self.places is None else _rows(self.stored, self.places)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one item."""
+        return tuple(self.stored.shape[1:])
 
     def batch(self, index: Tensor, noise: Noise | None = None) -> Batch:
         """Rows at the given places.
@@ -79,7 +95,7 @@ class Items:
             noise: While training: for what the kind draws anew each time (dynamic binarisation). Without it the batch
                 is always the same.
         """
-        raw = _rows(self.raw, index)
+        raw = _rows(self.stored, index if self.places is None else self.places[index])
         labels = None if self.labels is None else self.labels[index]
         mask = None if self.mask is None else self.mask[index]
         if self.kind is None:
@@ -94,9 +110,10 @@ class Items:
             yield self.batch(torch.arange(start, min(start + size, len(self))))
 
     def subset(self, index: Tensor) -> Items:
-        """The items at the given places, as items of their own."""
-        pick = lambda t: None if t is None else _rows(t, index)  # noqa: E731
-        return Items(_rows(self.raw, index), self.kind, pick(self.labels), pick(self.mask))
+        """The items at the given places, as items of their own that share this storage."""
+        labels, mask = (None if t is None else t[index] for t in (self.labels, self.mask))
+        places = index if self.places is None else self.places[index]
+        return Items(self.stored, self.kind, labels, mask, places)
 
 
 def _rows(t: Tensor, index: Tensor) -> Tensor:

@@ -121,7 +121,9 @@ class Images(Kind):
         array = as_array(values)
         check_dtype(array.dtype)
         array = finite(self._with_channels(array))
-        stored = np.ascontiguousarray(to_storage(array, self.levels))
+        stored = to_storage(
+            array, self.levels
+        )  # a channels-last array stays as it lies, seen with its axes moved
         return torch.from_numpy(stored if stored.flags.writeable else stored.copy())
 
     def _with_channels(self, array: np.ndarray) -> np.ndarray:

@@ -173,14 +173,14 @@ def content_keys(rows: Tensor) -> Tensor:
         >>> bool(keys[0] == keys[2]), bool(keys[0] == keys[1])
         (True, False)
     """
-    values = np.ascontiguousarray(rows.flatten(1).cpu().numpy())  # (N, D)
-    flat = values.view(f"u{values.itemsize}") if values.dtype.kind == "f" else values
-    weights = _mixed(np.arange(1, flat.shape[1] + 1, dtype=np.uint64) * _GOLDEN)
-    total = np.zeros(len(flat), dtype=np.uint64)
-    size = max(1, KEYED // max(1, flat.shape[1]))
-    for start in range(0, len(flat), size):
-        part = flat[start : start + size].astype(np.uint64)
-        total[start : start + size] = _mixed(part + weights).sum(1, dtype=np.uint64)
+    width = rows[:1].numel() if len(rows) else 1
+    weights = _mixed(np.arange(1, width + 1, dtype=np.uint64) * _GOLDEN)
+    total = np.zeros(len(rows), dtype=np.uint64)
+    size = max(1, KEYED // max(1, width))
+    for start in range(0, len(rows), size):
+        values = np.ascontiguousarray(rows[start : start + size].flatten(1).cpu().numpy())  # (size, D)
+        whole = values.view(f"u{values.itemsize}") if values.dtype.kind == "f" else values
+        total[start : start + size] = _mixed(whole.astype(np.uint64) + weights).sum(1, dtype=np.uint64)
     return torch.from_numpy((_mixed(total) >> np.uint64(1)).astype(np.int64))
 
 

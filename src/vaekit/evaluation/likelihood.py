@@ -54,7 +54,7 @@ def _summary(
     for values in (negative_elbo, nll):
         check_finite(values)
     best = negative_elbo if nll is None else nll
-    dims = math.prod(items.raw.shape[1:])
+    dims = math.prod(items.shape)
     return {
         "elbo": None if rate is None or negative_elbo is None else -float(negative_elbo.mean()),
         "rate": _mean(rate),
