@@ -81,6 +81,9 @@ class Fitting:
         self.history: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.best, self.elapsed, self.began = Best(), 0.0, began
+        self.trained = self.before = self.training_since = (
+            0.0  # seconds of training before, of all else, and since
+        )
         self.looking = 0.0  # seconds of an evaluation on the watched items
         self.watched = _first(data.heldout, WATCHED)
         self.seen = _first(data.train, WATCHED)
@@ -106,6 +109,7 @@ class Fitting:
 
     def _train(self, steps: int, stop: Stop) -> None:
         meter, saved = Meter(), time.monotonic()
+        self.before, self.training_since = time.monotonic() - self.began, time.monotonic()
         # in a timed run only the clock ends training, and `steps` is what was expected to fit
         limit = steps if self.config.time is None else 2**62
         clock = None if self.config.time is None else self._clock
@@ -180,7 +184,9 @@ class Fitting:
         # all held-out data are evaluated, encoded and scored (as 16 draws), and the report is drawn
         whole = len(self.data.heldout) / max(1, len(self.watched))
         afterwards = 6.0 + self.looking * (2 * whole + 4)
-        return self._seconds() / max(total - afterwards, 0.6 * total)
+        # at least half of the time is for training, however long reading and measuring took
+        budget = max(total - self.before - afterwards, 0.5 * total)
+        return (self.trained + time.monotonic() - self.training_since) / budget
 
     def _seconds(self) -> float:
         return self.elapsed + time.monotonic() - self.began
@@ -271,12 +277,19 @@ class Fitting:
             math.inf if best["value"] is None else best["value"], best["step"], best["stale"], kept
         )
         self.history, self.events, self.elapsed = facts["history"], facts["events"], facts["elapsed"]
+        self.trained = facts["trained"]
         self.data.said.append(f"going on from step {facts['step']}")
 
     def _checkpoint(self, now: Progress) -> None:
         tensors = now.state.tensors() | {f"best.{name}": t for name, t in self.best.tensors.items()}
         best = {"value": self.best.value, "step": self.best.step, "stale": self.best.stale}
-        facts = {"best": best, "history": self.history, "events": self.events, "elapsed": self._seconds()}
+        facts = {
+            "best": best,
+            "history": self.history,
+            "events": self.events,
+            "elapsed": self._seconds(),
+            "trained": self.trained + time.monotonic() - self.training_since,
+        }
         save_checkpoint(self.path / "checkpoints", now.step, tensors, facts)
         self._save_model()
 

@@ -40,7 +40,9 @@ def stops() -> Iterator[Stop]:
 
     def note(signum: int, frame: FrameType | None) -> None:
         stop.signum = signum
-        signal.signal(signum, before[signum])
+        ignored = before[signum] in (signal.SIG_IGN, None)  # a background job's; whoever sends two means it
+        at_once = signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL
+        signal.signal(signum, at_once if ignored else before[signum])
 
     # only the main thread may handle signals; elsewhere (a notebook's worker) they stay as they are
     if threading.current_thread() is threading.main_thread():
