@@ -99,6 +99,7 @@ def _failed(error: Exception, debug: bool) -> int:
 def _misused(error: Exception, text: str, debug: bool) -> int:
     name = type(error).__name__
     if name == "NoArgsIsHelpError":  # the help is the answer
+        print(text)
         return 2
     code = "E103" if name in ("BadParameter", "MissingParameter", "BadOptionUsage") else "E102"
     code = "E109" if text.startswith("No such command") else code
