@@ -81,9 +81,8 @@ class Fitting:
         self.history: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.best, self.elapsed, self.began = Best(), 0.0, began
-        self.trained = self.before = self.training_since = (
-            0.0  # seconds of training before, of all else, and since
-        )
+        self.trained = 0.0  # seconds of training before this process
+        self.before = self.training_since = 0.0  # seconds until training began here, and when that was
         self.looking = 0.0  # seconds of an evaluation on the watched items
         self.watched = _first(data.heldout, WATCHED)
         self.seen = _first(data.train, WATCHED)
@@ -109,7 +108,8 @@ class Fitting:
 
     def _train(self, steps: int, stop: Stop) -> None:
         meter, saved = Meter(), time.monotonic()
-        self.before, self.training_since = time.monotonic() - self.began, time.monotonic()
+        self.training_since = time.monotonic()
+        self.before = self.training_since - self.began
         # in a timed run only the clock ends training, and `steps` is what was expected to fit
         limit = steps if self.config.time is None else 2**62
         clock = None if self.config.time is None else self._clock
@@ -186,7 +186,10 @@ class Fitting:
         afterwards = 6.0 + self.looking * (2 * whole + 4)
         # at least half of the time is for training, however long reading and measuring took
         budget = max(total - self.before - afterwards, 0.5 * total)
-        return (self.trained + time.monotonic() - self.training_since) / budget
+        return self._training_seconds() / budget
+
+    def _training_seconds(self) -> float:
+        return self.trained + time.monotonic() - self.training_since
 
     def _seconds(self) -> float:
         return self.elapsed + time.monotonic() - self.began
@@ -288,7 +291,7 @@ class Fitting:
             "history": self.history,
             "events": self.events,
             "elapsed": self._seconds(),
-            "trained": self.trained + time.monotonic() - self.training_since,
+            "trained": self._training_seconds(),
         }
         save_checkpoint(self.path / "checkpoints", now.step, tensors, facts)
         self._save_model()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
 import json
 import os
 import re
@@ -19,8 +18,7 @@ from vaekit import files
 from vaekit.config import Config
 from vaekit.errors import ResourceError, UsageError, nearest
 from vaekit.fitting import Fitting, device_of
-from vaekit.prepare import prepare
-from vaekit.presets import PRESETS
+from vaekit.prepare import prepare, preset_named
 from vaekit.progress import Line, say
 from vaekit.report import write_report
 from vaekit.run import Run
@@ -85,9 +83,7 @@ def configure(source: Any, options: Mapping[str, Any]) -> Config:
     """
     options = dict(options)
     preset = options.get("preset", "vae")
-    if not isinstance(preset, str) or preset not in PRESETS:
-        raise UsageError("E101", f"there is no preset {preset!r}; {nearest(str(preset), PRESETS)}")
-    own = [name for name in inspect.signature(PRESETS[preset]).parameters if name not in ("kind", "latent")]
+    own = [name for name in preset_named(preset)[1] if name != "latent"]
     arguments = options.pop("arguments", None) or {}
     if not isinstance(arguments, Mapping):
         raise UsageError("E103", f"arguments = {arguments!r}: a mapping of names to values is expected.")

@@ -108,12 +108,23 @@ def compose(kind: Kind, config: Config, steps: int) -> Preset:
         return preset(kind, **chosen)
 
 
+def preset_named(name: Any) -> tuple[Callable[..., Preset], dict[str, Any]]:
+    """A preset and its options' defaults.
+
+    Raises:
+        UsageError: There is none of this name; the nearest are named.
+    """
+    if not isinstance(name, str) or name not in PRESETS:
+        raise UsageError("E101", f"there is no preset {name!r}; {nearest(str(name), PRESETS)}")
+    preset = PRESETS[name]
+    return preset, {
+        key: p.default for key, p in inspect.signature(preset).parameters.items() if key != "kind"
+    }
+
+
 def _preset(config: Config) -> tuple[Callable[..., Preset], dict[str, Any]]:
     """The preset of a configuration and its options' defaults, once the options given are known to be possible."""
-    if config.preset not in PRESETS:
-        raise UsageError("E101", f"there is no preset {config.preset!r}; {nearest(config.preset, PRESETS)}")
-    preset = PRESETS[config.preset]
-    known = {name: p.default for name, p in inspect.signature(preset).parameters.items() if name != "kind"}
+    preset, known = preset_named(config.preset)
     for name, value in config.arguments.items():
         if name not in known:
             raise UsageError("E104", f"{config.preset} takes no {name!r}; {nearest(name, known)}")

@@ -23,9 +23,8 @@ from vaekit.prepare import labelled_items
 from vaekit.report import write_report
 
 CHUNK = 1_024  # items at once
-torch.set_num_threads(
-    torch.get_num_threads()
-)  # once said, MKL no longer takes fewer when busy: results stay the same
+# once said, MKL no longer takes fewer threads when the machine is busy: results stay the same
+torch.set_num_threads(torch.get_num_threads())
 
 
 @dataclass(frozen=True)

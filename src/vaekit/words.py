@@ -22,6 +22,7 @@ def named_options(words: list[str]) -> dict[str, Any]:
 
 
 def assigned(text: str) -> tuple[str, Any]:
+    """A name and its value: beta=4, train.clip=100, preset.beta=4."""
     name, sign, value = text.partition("=")
     if not sign:
         raise UsageError("E104", f"--set {text}: a key and a value are expected.", hint="--set beta=4")
@@ -44,6 +45,7 @@ def typed(text: str) -> Any:
 
 
 def conditions(pairs: list[str] | None) -> dict[str, str] | None:
+    """What new items are conditioned on: label=3; None where nothing was asked for."""
     if pairs and any("=" not in pair for pair in pairs):
         raise UsageError("E103", f"--where {pairs[0]}: column=value is expected.", hint="--where label=3")
     return dict(pair.split("=", 1) for pair in pairs) if pairs else None
