@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -53,3 +54,45 @@ class Source:
         labels = None if self.labels is None else self.labels[start:stop]
         names = None if self.names is None else self.names[start:stop]
         return Source(self.values[start:stop], labels, self.label_names, names, self.path, list(self.notes))
+
+
+@dataclass
+class TableSource:
+    """A table as it came: cells of mixed types, holes where nothing was given.
+
+    Attributes:
+        frame: A pandas DataFrame with unique text names, rows numbered from 0; each column numeric, boolean, dates,
+            categories or text, with NaN, NaT or None in its holes.
+        label_columns: Names of the columns that were asked for as labels.
+        formats: How each column of dates was written, as `strftime` says it.
+        path: Where it came from; empty for objects in memory.
+        notes: What the user should know, a sentence each.
+    """
+
+    frame: Any
+    label_columns: tuple[str, ...] = ()
+    formats: dict[str, str] = field(default_factory=dict)
+    path: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def values(self) -> Any:
+        """The cells; by the name that other sources have for theirs."""
+        return self.frame
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of names, types and cells: two tables that train alike have the same one."""
+        from pandas.util import hash_pandas_object
+
+        names = "/".join(f"{name}:{dtype}" for name, dtype in self.frame.dtypes.items())
+        digest = hashlib.sha256(f"{names} {self.label_columns}".encode())
+        digest.update(hash_pandas_object(self.frame, index=False).to_numpy().astype("<u8").tobytes())
+        return digest.hexdigest()
+
+    def rows(self, start: int, stop: int) -> TableSource:
+        """Some consecutive rows, as a source of their own."""
+        part = self.frame.iloc[start:stop].reset_index(drop=True)
+        return TableSource(part, self.label_columns, self.formats, self.path, list(self.notes))
