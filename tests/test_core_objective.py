@@ -15,6 +15,7 @@ from vaekit.objectives import (
     Capacity,
     Constrained,
     Distortion,
+    ImportanceWeighted,
     Penalty,
     Rate,
     Schedule,
@@ -431,3 +432,37 @@ def test_frozen_parameters_have_no_player(gaussian_vae) -> None:
         pass
     for name, p in [*model.named_parameters(), *critic.named_parameters()]:
         assert torch.equal(p, before[name]) == (not p.requires_grad), name
+
+
+# --- the importance-weighted bound
+
+
+@pytest.mark.parametrize("samples", [1, 5])
+@pytest.mark.parametrize("masked", [False, True])
+def test_importance_weighted_is_the_log_of_the_mean_weight(samples, masked, gaussian_vae, rng) -> None:
+    """By hand from the densities of each draw; with a mask, over what was observed alone."""
+    model = gaussian_vae(Gaussian()).double()
+    x = torch.tensor(rng.normal(size=(6, 5)))
+    mask = torch.tensor(rng.random((6, 5)) < 0.6) if masked else None
+    out = model(x, mask=mask, samples=samples, noise=Noise(0, "iwae"))
+    seen = torch.ones(6 * samples, 5) if mask is None else mask.repeat_interleave(samples, 0)
+    value = x.repeat_interleave(samples, 0)
+    log_p = (torch.distributions.Normal(out.px.mean, out.px.stddev).log_prob(value) * seen).sum(1)
+    z, q = out.latents[0].z, out.latents[0].q
+    log_p = log_p + torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1) - q.log_prob(z).sum(1)
+    by_hand = -log_p.detach().numpy().reshape(6, samples)
+    top = by_hand.min(1, keepdims=True)
+    expected = top[:, 0] - np.log(np.exp(top - by_hand).mean(1))
+    np.testing.assert_allclose(ImportanceWeighted(samples)(out, 0).detach(), expected, rtol=1e-9)
+
+
+def test_more_draws_are_nearer_to_the_likelihood(gaussian_vae, rng) -> None:
+    model = gaussian_vae(Gaussian()).double()
+    x = torch.tensor(rng.normal(size=(200, 5)))
+    bounds = [
+        ImportanceWeighted(k)(model(x, samples=k, noise=Noise(1, "iwae")), 0).mean().item()
+        for k in (1, 5, 50)
+    ]
+    assert bounds[0] > bounds[1] > bounds[2]
+    with pytest.raises(ValueError, match="one draw or more"):
+        ImportanceWeighted(0)

@@ -447,11 +447,11 @@ def test_npz_key_and_labels_by_name(tmp_path):
     assert code(error) == "E214"
 
 
-def test_sparse_npz_is_refused(tmp_path):
+def test_a_sparse_npz_that_is_damaged_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz", data=np.ones(3), indices=np.ones(3), indptr=np.ones(3), shape=np.ones(2))
-    with pytest.raises(DataError, match="sparse") as error:
+    with pytest.raises(DataError) as error:
         read(tmp_path / "a.npz")
-    assert code(error) == "E211"
+    assert code(error) == "E204"
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "i4", "f4", "f8"])
@@ -584,7 +584,7 @@ def test_objects_are_never_unpickled(tmp_path):
         (np.zeros(4), "E212"),
         (np.zeros((1, 1, 1, 1, 4)), "E212"),
         (np.zeros(()), "E212"),
-        (np.array([[1.0], [np.nan]]), "E206"),
+        (np.full((2, 4, 4), np.nan), "E206"),
         (np.array([[1.0], [-np.inf]]), "E206"),
         (np.zeros((2, 2), complex), "E211"),
         (np.array([["a"]]), "E211"),
@@ -609,7 +609,7 @@ def test_rows_that_are_not_finite_are_named(tmp_path, folder):
     values = np.zeros((900, 2000))
     values[[1, 3, 777, 800], 5] = np.inf
     np.save(tmp_path / "a.npy", values)
-    with pytest.raises(DataError, match="4 of 900 rows hold NaN or infinity, the first: 1, 3, 777"):
+    with pytest.raises(DataError, match="4 of 900 rows hold infinity, the first: 1, 3, 777"):
         read(tmp_path / "a.npy")
 
 
@@ -629,7 +629,7 @@ def test_a_missing_path_names_what_is_there(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("a.csv", b"1,2\n", "E211"), ("a.csv.gz", gzip.compress(b"1,2\n", mtime=0), "E211"), ("a", b"what", "E211"),
+        ("a.xyz", b"1,2\n", "E211"), ("a.xyz.gz", gzip.compress(b"1,2\n", mtime=0), "E211"), ("a", b"what", "E211"),
         ("a.npy", b"", "E202"), ("a.npy", b"no array", "E204"), ("a.npz", b"no array", "E204"),
         ("a.npz", b"PK\x03\x04 broken", "E204"), ("a-idx3.gz", gzip.compress(b"no idx at all", mtime=0), "E211"),
         ("a.png", b"no image", "E204"), ("b.gz", b"\x1f\x8b broken", "E204"),

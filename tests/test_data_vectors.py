@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from vaekit.data import Vectors
+from vaekit.data.facts import constant_features, measure
 from vaekit.data.vectors import moments
 from vaekit.distributions import Bernoulli, Categorical, Gaussian, Laplace, PerDimension
 from vaekit.errors import DataError
@@ -108,8 +109,9 @@ def test_bad_rows_are_refused(values, expected):
 
 def test_rows_that_are_not_finite_are_named():
     values = np.zeros((2000, 3))
-    values[[7, 1500], 1] = np.nan
-    with pytest.raises(DataError, match=r"2 of 2000 rows hold NaN or infinity, the first: 7, 1500"):
+    values[[7, 1500], 1] = np.inf, -np.inf
+    values[3, 2] = np.nan  # a hole
+    with pytest.raises(DataError, match=r"2 of 2000 rows hold infinity, the first: 7, 1500"):
         Vectors(3).store(values)
 
 
@@ -173,3 +175,68 @@ def test_networks_fit_the_columns(dim, hidden):
     assert kind.decoder(4, Gaussian())(torch.zeros(2, 4)).shape == (2, 2 * dim)
     widths = {part.out_features for part in kind.encoder(7).modules() if isinstance(part, torch.nn.Linear)}
     assert hidden in widths
+
+
+# ---------------------------------------------------------------------- holes
+
+
+def test_holes_are_masked_and_never_seen(rng):
+    values = rng.normal(5.0, 2.0, (40, 3))
+    values[4, 1] = values[7, 2] = values[7, 0] = np.nan
+    mean, scale = moments(values)
+    np.testing.assert_allclose(mean, np.nanmean(values, 0))
+    np.testing.assert_allclose(scale, np.nanstd(values, 0))
+    kind = Vectors(3, mean.tolist(), scale.tolist(), missing=True)
+    batch = kind.encode(kind.store(values))
+    assert torch.equal(batch.mask, torch.from_numpy(~np.isnan(values)))
+    assert torch.isfinite(batch.x).all() and not batch.x[~batch.mask].any()
+    np.testing.assert_allclose(kind.decode(batch.x)[batch.mask], values[batch.mask], rtol=1e-6, atol=1e-6)
+    whole = kind.encode(kind.store(values[:4]))
+    assert whole.mask is None and torch.equal(whole.x, batch.x[:4])
+    assert kind.encoder(2).masked and not Vectors(3).encoder(2).masked
+    volume = kind.log_volume(batch)
+    assert volume[7].item() == pytest.approx(-math.log(scale[1]))
+    assert build(recipe(kind)).missing is True and build(recipe(Vectors(2))).missing is False
+
+
+def test_holes_are_stored_whatever_the_family():
+    for family in (Bernoulli(), Categorical(3)):
+        raw = Vectors(2, family=family).store([[0.0, np.nan], [1.0, 1.0]])
+        assert raw.isnan().tolist() == [[False, True], [False, False]]
+        Vectors(2, family=family).store([[np.nan, np.nan]])
+        with pytest.raises(DataError) as error:
+            Vectors(2, family=family).store([[7.0, np.nan]])
+        assert error.value.code == "E203"
+
+
+def test_moments_leave_holes_out_however_the_rows_are_parted(rng, monkeypatch):
+    values = rng.normal(1e3, 1.0, (500, 3))
+    values[rng.random(values.shape) < 0.3] = np.nan
+    values[:, 2] = np.nan
+    values[:100, 0] = np.nan  # whole parts of it
+    monkeypatch.setattr("vaekit.data.checks.CHUNK_BYTES", 24 * 37)
+    mean, scale = moments(values)
+    np.testing.assert_allclose(mean[:2], np.nanmean(values[:, :2], 0), rtol=1e-12)
+    np.testing.assert_allclose(scale[:2], np.nanstd(values[:, :2], 0), rtol=1e-9)
+    assert mean[2] == 0 and scale[2] == 1
+    values[3, 2] = 1e200
+    with pytest.raises(DataError, match="column 2 holds 1e[+]200"):
+        moments(values)
+
+
+def test_facts_are_about_what_was_observed():
+    values = np.array([[np.nan, 3.0, 1.0], [0.0, np.nan, 1.0], [1.0, 3.0, np.nan]])
+    facts = measure(values)
+    assert (facts.low, facts.high, facts.whole, facts.two_valued) == (0.0, 3.0, True, False)
+    assert facts.mean == pytest.approx(9 / 6) and facts.zeros == pytest.approx(1 / 6)
+    assert constant_features(values).tolist() == [1, 2]
+    assert constant_features(np.full((2, 1), np.nan)).tolist() == [0]
+    with pytest.raises(DataError) as error:
+        measure(np.full((2, 2), np.nan))
+    assert error.value.code == "E202"
+
+
+def test_constant_features_compare_the_parts_of_a_large_array(monkeypatch):
+    monkeypatch.setattr("vaekit.data.checks.CHUNK_BYTES", 24)  # a row at a time
+    values = np.array([[np.nan, 3.0, 1.0], [0.0, np.nan, 1.0], [1.0, 4.0, np.nan], [1.0, 4.0, 1.0]])
+    assert constant_features(values).tolist() == [2]

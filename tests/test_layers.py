@@ -42,7 +42,7 @@ LAYERS = {
     "objectives": {"model", "distributions", "recipes"},
     "datasets": {"errors"},
     "data": {"distributions", "networks", "errors", "files", "recipes", "datasets"},
-    "training": {"model", "objectives", "data", "distributions", "files", "errors"},
+    "training": CORE | {"files", "errors"},
     "presets": CORE,
     "persistence": CORE | {"errors", "files"},
     "operations": {"model", "data", "distributions", "training"},
@@ -58,6 +58,7 @@ LAYERS = {
     "fitting": BELOW_TOP | {"config", "prepare", "progress", "signals", "outputs", "pages", "report"},
     "run": BELOW_TOP | {"config", "prepare", "report"},
     "launch": BELOW_TOP | {"config", "prepare", "progress", "fitting", "report", "run"},
+    "sklearn": BELOW_TOP | {"config", "prepare"},
     "words": {"errors"},
     "border": {"files", "errors", "progress"},
     "cli": BELOW_TOP

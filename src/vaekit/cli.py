@@ -13,7 +13,7 @@ import typer
 from vaekit import border, files
 from vaekit.errors import UsageError, nearest
 from vaekit.progress import described
-from vaekit.words import assigned, conditions, named_options
+from vaekit.words import assigned, conditions, joined, named_options
 
 app = typer.Typer(
     name="vaekit",
@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
-Sources = "A folder of images, .npy, .npz, IDX (.gz too), an image, or digits."
+Sources = "A folder of images, a table (.csv, .parquet, .xlsx), .npy, .npz, .mtx, IDX, an image, or digits."
 SourcePath = Annotated[str, typer.Argument(metavar="SOURCE", help=Sources, show_default=False)]
 Out = Annotated[Path, typer.Option("--out", help="Where to write; the suffix says what.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
@@ -70,10 +70,12 @@ def train(
     lr: Annotated[float | None, typer.Option(help="Highest learning rate. [0.002]")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, data order and noise. [0]")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda. [auto]")] = None,
-    labels: Annotated[str | None, typer.Option(help="`folders`, or the name of an array in an .npz.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="`folders`, columns of a table, or an array of an .npz.")
+    ] = None,
     val: Annotated[str | None, typer.Option(help="Held-out data; otherwise a tenth is held out.")] = None,
     key: Annotated[str | None, typer.Option(help="Which array of an .npz.")] = None,
-    kind: Annotated[str | None, typer.Option(help="images or vectors. [auto]")] = None,
+    kind: Annotated[str | None, typer.Option(help="images, vectors, table or counts. [auto]")] = None,
     likelihood: Annotated[str | None, typer.Option(help="The family of p(x|z). [auto]")] = None,
     binarize: Annotated[str | None, typer.Option(help="none, threshold or dynamic. [auto]")] = None,
     image_size: Annotated[
@@ -104,7 +106,7 @@ def train(
     if any(word is not None for word in (steps, epochs, time)):
         written = {name: value for name, value in written.items() if name not in ("steps", "epochs", "time")}
     options = {**written, **{name: value for name, value in given.items() if value is not None}}
-    options |= named_options(context.args) | dict(assigned(text) for text in set_ or [])
+    options |= named_options(context.args) | joined(assigned(text) for text in set_ or [])
     source = source or options.pop("source", "")
     options.pop("source", None)
     if not source:
@@ -192,7 +194,10 @@ def sample(
     n: Annotated[int, typer.Option(min=1, help="How many.")] = 16,
     seed: Seed = 0,
     temperature: Annotated[float, typer.Option(min=0, help="Spread of the prior.")] = 1.0,
-    where: Annotated[list[str] | None, typer.Option(help="label=NAME, for a conditional model.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="label=NAME, or COLUMN=VALUE of a table, for a conditional model."),
+    ] = None,
     draw: Annotated[
         bool | None,
         typer.Option("--draw/--mean", help="Draws from p(x|z), or its means. [as suits the kind]"),
@@ -209,15 +214,18 @@ def reconstruct(run: RunPath, source: SourcePath, out: Out) -> dict[str, Any]:
     """Each item as the model sees it; as a picture, originals above their reconstructions."""
     import torch
 
+    from vaekit.data import Batch
+
     opened = _open(run)
-    x, made = opened.reconstruct_x(source)
+    x, found = opened.reconstruct_x(source)
     if out.suffix.lower() not in _pictures():
-        return _written(opened, made, out)
+        return _written(opened, found, out)
+    made = found.x
     wide = min(8, len(x))
     blank = torch.ones(-min(len(x), 64) % wide, *x.shape[1:])  # the last row is filled up with white
     shown = [torch.cat([part[:64], blank]).split(wide) for part in (x, made)]
     pairs = [row for both in zip(*shown, strict=True) for row in both]
-    return {**_written(opened, torch.cat(pairs), out, columns=wide), "n": len(x)}
+    return {**_written(opened, Batch(torch.cat(pairs)), out, columns=wide), "n": len(x)}
 
 
 @command("interpolate")
@@ -336,11 +344,11 @@ def _open(path: Path) -> Any:
     return Run(path)
 
 
-def _written(run: Any, x: Any, out: Path, columns: int | None = None) -> dict[str, Any]:
+def _written(run: Any, made: Any, out: Path, columns: int | None = None) -> dict[str, Any]:
     from vaekit import outputs
 
-    outputs.write_items(out, run.kind.decode(x), run.kind, x, columns)
-    return {"n": len(x), "out": str(out)}
+    outputs.write_items(out, run.kind.decode(made.x, made.c), run.kind, made.x, columns)
+    return {"n": len(made), "out": str(out)}
 
 
 def _tabular(out: Path) -> Path:

@@ -35,7 +35,8 @@ class Config(BaseModel):
         patience: Evaluations without a better held-out ELBO before stopping early; 0 never does.
         seed: Of weights, data order and noise.
         device: auto, cpu or cuda.
-        labels, val, key, kind, likelihood, binarize, image_size: How the data are read.
+        labels, val, key, kind, likelihood, binarize, columns, image_size: How the data are read; `columns` says what
+            columns of a table are (number, category or drop) where that is not found out rightly.
         at_most, threads, evaluate_every: Chosen by measuring at the first start, and kept: steps where no length was
             asked for, processor threads, steps between evaluations.
     """
@@ -62,6 +63,7 @@ class Config(BaseModel):
     kind: str = "auto"
     likelihood: str = "auto"
     binarize: str = "auto"
+    columns: dict[str, str] = Field(default_factory=dict)
     image_size: int | None = Field(default=None, ge=4, le=4096)
     at_most: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)

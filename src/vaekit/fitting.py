@@ -23,7 +23,7 @@ from vaekit.config import Config
 from vaekit.data import Items
 from vaekit.errors import DivergedError, ResourceError
 from vaekit.evaluation import codes, evaluate, scores
-from vaekit.objectives import Rate, at
+from vaekit.objectives import Distortion, Rate, at
 from vaekit.prepare import Data, compose
 from vaekit.progress import Line
 from vaekit.report import gather, write_report
@@ -35,6 +35,7 @@ from vaekit.training import (
     averaged,
     load_checkpoint,
     measure,
+    pca_start,
     save_checkpoint,
     start,
     threads,
@@ -97,19 +98,21 @@ class Fitting:
             self.model, self.objective = compose(self.data.kind, self.config, steps)
             self.model.to(self.device), self.objective.to(self.device)
             self._note_warm_up(steps)
-            self._restore()
+            linear = self._restore()
             self._write_facts("running")
             try:
-                self._train(steps, stop)
+                self._train(steps, stop, linear)
             except DivergedError:
                 self._finish("diverged")
                 raise
             self._finish("finished")
 
-    def _train(self, steps: int, stop: Stop) -> None:
+    def _train(self, steps: int, stop: Stop, linear: bool) -> None:
         meter, saved = Meter(), time.monotonic()
         self.training_since = time.monotonic()
         self.before = self.training_since - self.began
+        if linear and self._is_elbo():  # then what it begins with is what training has to beat
+            self._evaluate(0, self.optimizer.lr * warm_cosine(0.0), meter)
         # in a timed run only the clock ends training, and `steps` is what was expected to fit
         limit = steps if self.config.time is None else 2**62
         clock = None if self.config.time is None else self._clock
@@ -123,7 +126,7 @@ class Fitting:
             if self.line.due:
                 self.line.show(now.fraction, {"step": now.step, **meter.figures(), **self._latest()})
             if now.step % (self.config.evaluate_every or 1) == 0 or now.fraction >= 1:
-                self._evaluate(now, meter)
+                self._evaluate(now.step, now.lr, meter)
                 self._check_finite(now)
                 if self._enough(now):
                     return
@@ -203,22 +206,22 @@ class Fitting:
 
     # ------------------------------------------------------------------ figures
 
-    def _evaluate(self, now: Progress, meter: Meter) -> None:
-        with averaged(self.model, now.state.average):
+    def _evaluate(self, step: int, lr: float, meter: Meter) -> None:
+        with averaged(self.model, self.state.average):
             self.model.eval()
             for split, items in (("train", self.seen), ("heldout", self.watched)):
-                self._record(now, split, evaluate(self.model, items), meter)
-            self._keep_best(now, self.history[-1])
+                self._record(step, lr, split, evaluate(self.model, items), meter)
+            self._keep_best(step, self.history[-1])
             self.model.train()
         meter.clear()
 
-    def _record(self, now: Progress, split: str, found: dict[str, Any], meter: Meter) -> None:
+    def _record(self, step: int, lr: float, split: str, found: dict[str, Any], meter: Meter) -> None:
         figures = {name: found[name] for name in ("elbo", "rate", "distortion", "active_units")}
         extra = meter.figures() if split == "train" else {}
         record = {
-            "step": now.step, "split": split, **figures, "beta": self._beta(now.step),
+            "step": step, "split": split, **figures, "beta": self._beta(step),
             "gradient_norm": extra.get("gradient_norm"), "items_per_second": extra.get("items_per_second"),
-            "lr": now.lr, "seconds": round(self._seconds(), 3),
+            "lr": lr, "seconds": round(self._seconds(), 3),
         }  # fmt: skip
         self.history.append(files.finite(record))
         self._write_history()
@@ -228,12 +231,20 @@ class Fitting:
         weights = [at(weight, step) for weight, term in self.objective.parts() if isinstance(term, Rate)]
         return sum(weights) if weights else None
 
-    def _keep_best(self, now: Progress, record: dict[str, Any]) -> None:
+    def _is_elbo(self) -> bool:
+        """Whether the objective ends as what the best is chosen by, and not as another balance of its two sides."""
+        parts = [(at(weight, self.objective.finish), term) for weight, term in self.objective.parts()]
+        return all(
+            weight == 1 and isinstance(term, Distortion | Rate) and not getattr(term, "free", 0)
+            for weight, term in parts
+        )
+
+    def _keep_best(self, step: int, record: dict[str, Any]) -> None:
         """The best by held-out full ELBO; by distortion for a model without a rate."""
         value = record["distortion"] if record["elbo"] is None else -record["elbo"]
         if value is not None and value < self.best.value:
             tensors = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
-            self.best = Best(value, now.step, 0, tensors)
+            self.best = Best(value, step, 0, tensors)
         else:
             self.best.stale += 1
 
@@ -264,14 +275,15 @@ class Fitting:
 
     # ------------------------------------------------------------------ files
 
-    def _restore(self) -> None:
-        """Take over the newest checkpoint, or begin."""
+    def _restore(self) -> bool:
+        """Take over the newest checkpoint, or begin; tells whether it begins at the linear solution."""
         for left in (self.path / "checkpoints").glob(".step-*"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
-        self.state = start(self.model, self.objective, self.optimizer, self.config.average)
         found = load_checkpoint(self.path / "checkpoints")
+        linear = found is None and pca_start(self.model, self.data.train)
+        self.state = start(self.model, self.objective, self.optimizer, self.config.average)
         if found is None:
-            return
+            return linear
         tensors, facts = found
         kept = {name.removeprefix("best."): t for name, t in tensors.items() if name.startswith("best.")}
         self.state.restore({n: t for n, t in tensors.items() if not n.startswith("best.")}, facts["step"])
@@ -282,6 +294,7 @@ class Fitting:
         self.history, self.events, self.elapsed = facts["history"], facts["events"], facts["elapsed"]
         self.trained = facts["trained"]
         self.data.said.append(f"going on from step {facts['step']}")
+        return False
 
     def _checkpoint(self, now: Progress) -> None:
         tensors = now.state.tensors() | {f"best.{name}": t for name, t in self.best.tensors.items()}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vaekit import files
-from vaekit.data import Kind
+from vaekit.data import Kind, Table
 from vaekit.errors import DataError, ResourceError, UsageError, VaekitError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tiff", ".bmp")
@@ -22,9 +22,7 @@ TABLES = (".csv", ".parquet")
 OURS = re.compile(r"\d{5,}\.png|values\.npy|MANIFEST\.json")  # names in a folder of items
 
 
-def write_items(
-    path: Path, values: np.ndarray, kind: Kind, x: Any = None, columns: int | None = None
-) -> Path:
+def write_items(path: Path, values: Any, kind: Kind, x: Any = None, columns: int | None = None) -> Path:
     """Write items of a kind: a grid of pictures, arrays, a table, or a folder with a file for each.
 
     Args:
@@ -38,6 +36,8 @@ def write_items(
         UsageError: The kind cannot be written so.
     """
     suffix = path.suffix.lower()
+    if isinstance(kind, Table):
+        return write_frame(path, values, kind)
     if suffix in PICTURES:
         return files.write(path, picture_bytes(grid(_pictures(kind, x, path), columns), suffix))
     if suffix in (".npy", ".npz"):
@@ -51,6 +51,49 @@ def write_items(
             "E107", f"--out {path}: {suffix} is not a form that vaekit writes.", hint=f"one of {known}"
         )
     return _write_folder(path, values, kind, x)
+
+
+def write_frame(path: Path, frame: Any, kind: Table) -> Path:
+    """Write a table as .csv, .tsv, .parquet, .xlsx, or .npz with an array for each column.
+
+    Raises:
+        UsageError: The suffix is another one.
+        ResourceError: A package that the form needs is not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv"):
+        text = kind.written(frame).to_csv(
+            index=False, sep="\t" if suffix == ".tsv" else ",", lineterminator="\n"
+        )
+        return files.write(path, text)
+    if suffix == ".npz":
+        return write_arrays(path, {str(name): _plain_array(frame[name]) for name in frame})
+    if suffix == ".parquet":
+        _pyarrow()
+        return files.write(path, frame.to_parquet(index=False))
+    if suffix == ".xlsx":
+        return files.write(path, _excel(frame))
+    hint = "one of .csv, .tsv, .parquet, .xlsx, .npz"
+    raise UsageError("E107", f"--out {path}: a table is not written as {suffix or 'a folder'}.", hint=hint)
+
+
+def _plain_array(series: Any) -> np.ndarray:
+    """A column as an array without objects: words as text, holes among them as empty ones."""
+    if series.dtype.kind in "biufMm" and not hasattr(series.dtype, "tz"):
+        return series.to_numpy()
+    return series.astype(object).where(series.notna(), "").astype(str).to_numpy().astype("U")
+
+
+def _excel(frame: Any) -> bytes:
+    try:
+        import openpyxl  # noqa: F401
+    except ImportError:
+        hint = "pip install 'vaekit[excel]', or write .csv"
+        raise ResourceError("E404", "Excel files need the package openpyxl.", hint=hint) from None
+    buffer = io.BytesIO()
+    zoned = [name for name in frame if hasattr(frame[name].dtype, "tz")]  # Excel knows no time zones
+    frame.assign(**{name: frame[name].dt.tz_localize(None) for name in zoned}).to_excel(buffer, index=False)
+    return buffer.getvalue()
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from vaekit.config import Config
-from vaekit.data import Images, Items, Kind, Source, build, card, detect, read
+from vaekit.data import Images, Items, Kind, Table, TableSource, as_vectors, build, card, detect, read
 from vaekit.distributions import Noise
 from vaekit.errors import UsageError, nearest
 from vaekit.presets import PRESETS, Preset
@@ -43,7 +43,10 @@ def prepare(source: Any, config: Config, minimum: int = 2) -> Data:
     """
     _preset(config)  # what cannot be is said before anything is read
     raw = read(source, key=config.key, labels=config.labels, image_size=config.image_size)
-    kind, reasons = detect(raw, config.kind, config.likelihood, config.binarize, minimum=minimum)
+    kind, reasons = detect(
+        raw, config.kind, config.likelihood, config.binarize, minimum,
+        told=config.columns, conditional=config.preset == "conditional_vae",
+    )  # fmt: skip
     _condition(kind, config)
     items = build(raw, kind)
     facts = card(raw, kind, items, reasons)
@@ -57,7 +60,7 @@ def _condition(kind: Kind, config: Config) -> None:
     if isinstance(kind, Images):
         kind.seed = config.seed
     if config.preset == "conditional_vae":
-        if not kind.labels:
+        if not kind.condition_width:
             hint = "--labels KEY, or a folder with one sub-folder for each label"
             raise UsageError(
                 "E105", "the preset conditional_vae needs labels, and there are none.", hint=hint
@@ -67,15 +70,20 @@ def _condition(kind: Kind, config: Config) -> None:
 
 def _split(items: Items, kind: Kind, config: Config) -> tuple[Items, Items]:
     if config.val is not None:
-        other: Source = read(config.val, key=config.key, labels=config.labels, image_size=config.image_size)
+        other = read(config.val, key=config.key, labels=config.labels, image_size=config.image_size)
         return items, labelled_items(other, kind)
     order = Noise(config.seed, "split").permutation(len(items))
     held = min(max(1, round(HELD_OUT * len(items))), MOST_HELD_OUT)
     return items.subset(order[held:].sort().values), items.subset(order[:held].sort().values)
 
 
-def labelled_items(source: Source, kind: Kind) -> Items:
+def labelled_items(source: Any, kind: Kind) -> Items:
     """A source as items of a kind that is already known; its labels are matched to the kind's by name."""
+    if isinstance(source, TableSource) or isinstance(kind, Table):
+        if isinstance(kind, Table):
+            values = source if isinstance(source, TableSource) else source.values
+            return Items(kind.store(values), kind, _index(kind, values))
+        source = as_vectors(source)
     raw = kind.store(source.values)
     if not kind.labels:
         return Items(raw, kind)
@@ -86,6 +94,12 @@ def labelled_items(source: Source, kind: Kind) -> Items:
         given = torch.as_tensor(source.labels).long()
         labels = torch.where(given >= 0, known[given.clamp(min=0)], -1)
     return Items(raw, kind, labels)
+
+
+def _index(kind: Table, values: Any) -> torch.Tensor | None:
+    """The rows' labels, if the column with the labels is there."""
+    here = isinstance(values, TableSource) and kind.label in values.frame
+    return kind.index(values) if here else None
 
 
 def compose(kind: Kind, config: Config, steps: int) -> Preset:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vaekit import config as configuration
 from vaekit import files, operations, persistence
-from vaekit.data import Items, Kind, read, split_row
+from vaekit.data import Batch, Items, Kind, Table, read, split_row
 from vaekit.data.checks import finite
 from vaekit.distributions import Noise
 from vaekit.errors import DataError, FileError, UsageError, nearest
@@ -98,6 +98,8 @@ class Run:
             place, row = split_row(str(data))
             items = labelled_items(read(place, image_size=self._image_size), self.kind)
             return self._labelled(items if row is None else self._row(items, row, place))
+        if isinstance(self.kind, Table):
+            return labelled_items(read(data), self.kind)
         return self._labelled(Items(self.kind.store(data), self.kind))
 
     @property
@@ -108,7 +110,7 @@ class Run:
 
     def _labelled(self, items: Items) -> Items:
         """A conditional model is told of labels that are unknown, too."""
-        if self.kind.conditional and items.labels is None:
+        if self.kind.conditional and self.kind.labels and items.labels is None:
             items.labels = torch.full((len(items),), -1)
         return items
 
@@ -119,22 +121,6 @@ class Run:
             )
         return items.subset(torch.tensor([row]))
 
-    def _condition(self, n: int, where: Mapping[str, str] | None, noise: Noise) -> Tensor | None:
-        """What to condition n new items on: a label that was asked for, or labels as frequent as in training."""
-        if where and not self.kind.conditional:
-            hint = "train with --preset conditional_vae"
-            raise UsageError("E103", "this model takes no condition.", hint=hint)
-        if not self.kind.conditional:
-            return None
-        label = (where or {}).get("label")
-        odd = set(where or {}) - {"label"}
-        if odd or (label is not None and label not in self.kind.labels):
-            unknown, known = (odd.pop(), ["label"]) if odd else (str(label), self.kind.labels)
-            raise UsageError("E103", f"there is no {unknown!r}; {nearest(unknown, known)}")
-        if label is not None:
-            return self.kind.condition(torch.full((n,), self.kind.labels.index(label)))
-        return self.kind.condition(noise.choice(self.kind.frequencies, n))
-
     # ------------------------------------------------------------------ verbs
 
     def sample_x(
@@ -144,11 +130,11 @@ class Run:
         temperature: float = 1.0,
         where: Mapping[str, str] | None = None,
         mean: bool | None = None,
-    ) -> Tensor:
-        """As `sample`, in the model's own space, (n, *shape)."""
+    ) -> Batch:
+        """As `sample`, in the model's own space: x (n, *shape), and c (n, A) if the model is conditional."""
         self._needs_prior()
         noise = Noise(seed, "sample")
-        c = self._condition(n, where, Noise(seed, "sample labels"))
+        c = self.kind.conditions(n, where, Noise(seed, "sample labels"))
         mean = self.kind.shows_mean if mean is None else mean
         parts = []
         for start in range(0, n, CHUNK):
@@ -156,29 +142,33 @@ class Run:
             own = None if c is None else c[start : start + rows]
             with torch.no_grad():
                 parts.append(self.model.sample(rows, own, temperature, noise, mean))
-        return torch.cat(parts)
+        return Batch(torch.cat(parts), c)
 
-    def sample(self, n: int = 16, seed: int = 0, **options: Any) -> np.ndarray:
+    def sample(self, n: int = 16, seed: int = 0, **options: Any) -> Any:
         """New items, in the kind of the data.
 
         Args:
             n: How many.
             seed: The same seed gives the same items.
             temperature: Spread of the prior; 1 is the model itself.
-            where: `{"label": name}` for a conditional model.
+            where: `{"label": name}` for a conditional model; of a table, `{column: value}`.
             mean: Each p(x | z)'s centre (what pictures are shown as) or a draw from it; by default as suits the kind.
 
         Returns:
             (n, …) as `decode` gives.
         """
-        return self.kind.decode(self.sample_x(n, seed, **options))
+        return self._in_kind(self.sample_x(n, seed, **options))
+
+    def _in_kind(self, made: Batch) -> Any:
+        """Rows of the model's own space as users know them."""
+        return self.kind.decode(made.x, made.c)
 
     def encode(self, data: Any, return_std: bool = False) -> Any:
         """Latent codes: the mean of q(z | x), (N, D), and with `return_std` its standard deviation too."""
         found = codes(self.model, self.items(data))
         return (found.mean.numpy(), found.std.numpy()) if return_std else found.mean.numpy()
 
-    def decode_x(self, z: Any, where: Mapping[str, str] | None = None) -> Tensor:
+    def decode_x(self, z: Any, where: Mapping[str, str] | None = None, seed: int = 0) -> Batch:
         """As `decode`, in the model's own space."""
         values = torch.as_tensor(np.asarray(z, dtype=np.float32))
         values = values.unsqueeze(0) if values.dim() == 1 else values
@@ -190,44 +180,49 @@ class Run:
         if not len(values):
             raise DataError("E202", "there are no codes.")
         finite(values.numpy())
-        c = self._condition(len(values), where, Noise(0, "decode labels"))
-        with torch.no_grad():
-            return operations.decode(self.model, values, c)
+        c = self.kind.conditions(len(values), where, Noise(seed, "decode labels"))
+        noise = Noise(seed, "decode") if self.kind.decodes_draws else None
+        return Batch(operations.decode(self.model, values, c, noise), c)
 
-    def decode(self, z: Any, where: Mapping[str, str] | None = None) -> np.ndarray:
-        """Codes (N, D) as items: the centre of p(x | z)."""
-        return self.kind.decode(self.decode_x(z, where))
+    def decode(self, z: Any, where: Mapping[str, str] | None = None, seed: int = 0) -> Any:
+        """Codes (N, D) as items: the centre of p(x | z); of a table, a draw from it."""
+        return self._in_kind(self.decode_x(z, where, seed))
 
-    def reconstruct_x(self, data: Any) -> tuple[Tensor, Tensor]:
+    def reconstruct_x(self, data: Any) -> tuple[Tensor, Batch]:
         """Items and their reconstructions in the model's own space."""
         batches = list(self.items(data).batches(CHUNK))
         made = [operations.reconstruct(self.model, b.x, b.c, b.mask) for b in batches]
-        return torch.cat([b.x for b in batches]), torch.cat(made)
+        c = None if batches[0].c is None else torch.cat([b.c for b in batches if b.c is not None])
+        return torch.cat([b.x for b in batches]), Batch(torch.cat(made), c)
 
-    def reconstruct(self, data: Any) -> np.ndarray:
+    def reconstruct(self, data: Any) -> Any:
         """Each item as the model sees it, (N, …)."""
-        return self.kind.decode(self.reconstruct_x(data)[1])
+        return self._in_kind(self.reconstruct_x(data)[1])
 
-    def interpolate_x(self, a: Any, b: Any, steps: int = 9) -> Tensor:
+    @torch.no_grad()
+    def interpolate_x(self, a: Any, b: Any, steps: int = 9) -> Batch:
         """As `interpolate`, in the model's own space."""
         first, second = (self.items(one).batch(torch.tensor([0])) for one in (a, b))
-        return operations.interpolate(self.model, first.x, second.x, steps, first.c)
+        start, end = (self.model.encode(one.x, one.c, one.mask) for one in (first, second))
+        made = operations.line(self.model, start, end, steps, first.c)
+        return Batch(made, None if first.c is None else first.c.expand(steps, -1))
 
-    def interpolate(self, a: Any, b: Any, steps: int = 9) -> np.ndarray:
+    def interpolate(self, a: Any, b: Any, steps: int = 9) -> Any:
         """The line between the codes of two items, decoded, (steps, …)."""
-        return self.kind.decode(self.interpolate_x(a, b, steps))
+        return self._in_kind(self.interpolate_x(a, b, steps))
 
-    def traverse_x(self, dims: list[int] | None = None, steps: int = 9) -> Tensor:
+    def traverse_x(self, dims: list[int] | None = None, steps: int = 9) -> Batch:
         """As `traverse`, in the model's own space, (dims · steps, *shape)."""
         width, found = self._width, self.about.get("calibration") or {}
         ranked = sorted(range(width), key=lambda d: -(found.get("kl") or [0.0] * width)[d])
         dims = ranked[:10] if dims is None else dims
-        c = self._condition(1, None, Noise(0, "traverse"))
-        return operations.traverse(self.model, torch.zeros(1, width), dims, steps, c=c).flatten(0, 1)
+        c = self.kind.conditions(1, None, Noise(0, "traverse"))
+        made = operations.traverse(self.model, torch.zeros(1, width), dims, steps, c=c).flatten(0, 1)
+        return Batch(made, None if c is None else c.expand(len(made), -1))
 
-    def traverse(self, dims: list[int] | None = None, steps: int = 9) -> np.ndarray:
+    def traverse(self, dims: list[int] | None = None, steps: int = 9) -> Any:
         """One latent dimension at a time from −3 to 3, most used first, decoded, (dims · steps, …)."""
-        return self.kind.decode(self.traverse_x(dims, steps))
+        return self._in_kind(self.traverse_x(dims, steps))
 
     def log_likelihood(self, data: Any, samples: int = 500, seed: int = 0) -> np.ndarray:
         """Importance-sampled log p(x), (N,) nats."""

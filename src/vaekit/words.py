@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from vaekit.errors import UsageError, nearest
@@ -22,16 +23,26 @@ def named_options(words: list[str]) -> dict[str, Any]:
 
 
 def assigned(text: str) -> tuple[str, Any]:
-    """A name and its value: beta=4, train.clip=100, preset.beta=4."""
+    """A name and its value: beta=4, train.clip=100, preset.beta=4, column.age=category."""
     name, sign, value = text.partition("=")
     if not sign:
         raise UsageError("E104", f"--set {text}: a key and a value are expected.", hint="--set beta=4")
+    if name.startswith("column."):
+        return "columns", {name.removeprefix("column."): value}
     part, _, inner = name.rpartition(".")
     if part not in ("", "train", "preset"):
         raise UsageError(
-            "E104", f"--set {text}: there is no part {part!r}; {nearest(part, ['train', 'preset'])}"
+            "E104", f"--set {text}: there is no part {part!r}; {nearest(part, ['train', 'preset', 'column'])}"
         )
     return inner.replace("-", "_"), typed(value)
+
+
+def joined(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Names and values as one mapping; mappings of the same name are put together."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        found[name] = {**found.get(name, {}), **value} if isinstance(value, dict) else value
+    return found
 
 
 def typed(text: str) -> Any:

@@ -79,7 +79,7 @@ def _from_archive(archive: zipfile.ZipFile, path: Path, key: str | None, labels:
     source = Source(_member(archive, members[chosen], path), path=str(path), notes=notes)
     beside = _label_name(chosen, headers, path, labels)
     if beside is not None:
-        _add_labels(source, _member(archive, members[beside], path), beside, insist=labels is not None)
+        add_labels(source, _member(archive, members[beside], path), beside, insist=labels is not None)
     return source
 
 
@@ -174,7 +174,7 @@ def _usual_labels(key: str) -> list[str]:
     return [*beside, *LABEL_NAMES]
 
 
-def _add_labels(source: Source, values: np.ndarray, name: str, insist: bool) -> None:
+def add_labels(source: Source, values: np.ndarray, name: str, insist: bool) -> None:
     """Labels found by their name are taken where they can be; labels asked for must be."""
     try:
         source.labels, source.label_names = index_labels(values, len(source.values), f"{source.path}:{name}")
@@ -200,7 +200,7 @@ def read_idx(path: Path, labels: str | None = None) -> Source:
     if beside is not None:
         if not beside.is_file():
             raise DataError("E214", "there is no such file of labels.", where=beside)
-        _add_labels(source, _idx_values(beside), beside.name, insist=labels is not None)
+        add_labels(source, _idx_values(beside), beside.name, insist=labels is not None)
     return source
 
 

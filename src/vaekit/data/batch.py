@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from vaekit.data.matrices import from_sparse
+from vaekit.data.sparse import SparseRows
+
 if TYPE_CHECKING:
     from vaekit.data.kind import Kind
     from vaekit.distributions import Noise
@@ -51,7 +54,7 @@ class Items:
     """N raw items in memory: the storage type stays as it came (uint8 images stay uint8) until a batch is made.
 
     Args:
-        raw: (N, *shape) in storage form.
+        raw: (N, *shape) in storage form; sparse rows become dense only a batch at a time.
         kind: Turns raw rows into batches; without one, rows are taken as they are.
         labels: (N,) label index, -1 where unknown, or None.
         mask: (N, *shape) true where a value was observed, or None.
@@ -66,7 +69,7 @@ class Items:
 
     def __init__(
         self,
-        raw: Tensor,
+        raw: Tensor | SparseRows,
         kind: Kind | None = None,
         labels: Tensor | None = None,
         mask: Tensor | None = None,
@@ -78,9 +81,15 @@ class Items:
         return len(self.stored if self.places is None else self.places)
 
     @property
-    def raw(self) -> Tensor:
-        """The items in storage form, (N, *shape); of a subset, a copy."""
-        return self.stored if self.places is None else _rows(self.stored, self.places)
+    def raw(self) -> Tensor | SparseRows:
+        """The items in storage form, (N, *shape); of a subset, a copy. Sparse rows stay sparse."""
+        if self.places is None:
+            return self.stored
+        return (
+            _rows(self.stored, self.places)
+            if isinstance(self.stored, Tensor)
+            else self.stored.subset(self.places)
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,15 +125,15 @@ class Items:
         return Items(self.stored, self.kind, labels, mask, places)
 
 
-def _rows(t: Tensor, index: Tensor) -> Tensor:
-    """t[index]; torch cannot index uint16, so those bits are picked as int16 ones."""
-    if t.dtype == torch.uint16:
+def _rows(t: Tensor | SparseRows, index: Tensor) -> Tensor:
+    """t[index], dense; torch cannot index uint16, so those bits are picked as int16 ones."""
+    if isinstance(t, Tensor) and t.dtype == torch.uint16:
         return t.view(torch.int16)[index].view(torch.uint16)
     return t[index]
 
 
 def as_items(data: Any) -> Items:
-    """Items from what people hand over: items, a tensor, an array, or a torch Dataset of tensors.
+    """Items from what people hand over: items, a tensor, an array, a sparse matrix, or a torch Dataset of tensors.
 
     Raises:
         TypeError: It is none of these.
@@ -133,6 +142,8 @@ def as_items(data: Any) -> Items:
         return data
     if isinstance(data, Tensor):
         return Items(data)
+    if isinstance(data, SparseRows) or hasattr(data, "tocsr"):
+        return Items(data if isinstance(data, SparseRows) else from_sparse(data).values)
     if hasattr(data, "__array__"):
         t = torch.as_tensor(data)
         return Items(t.float() if t.dtype == torch.float64 else t)  # NumPy's default; models are float32

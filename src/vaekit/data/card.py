@@ -6,17 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from vaekit.data.batch import Items
+from vaekit.data.detect_table import table_card
 from vaekit.data.facts import constant_features, measure
 from vaekit.data.kind import Kind
-from vaekit.data.loaded import Source
+from vaekit.data.loaded import Source, TableSource
+from vaekit.data.matrices import SparseSource
+from vaekit.data.sparse import SparseRows
+from vaekit.data.tables import Table
 from vaekit.distributions import content_keys
 
 MOST_LISTED = 100  # places of constant features that are written out
 
 
-def card(source: Source, kind: Kind, items: Items, reasons: list[str]) -> dict[str, Any]:
+def card(
+    source: Source | SparseSource | TableSource, kind: Kind, items: Items, reasons: list[str]
+) -> dict[str, Any]:
     """A description of some data.
 
     Args:
@@ -36,30 +43,67 @@ def card(source: Source, kind: Kind, items: Items, reasons: list[str]) -> dict[s
         >>> made["count"], made["shape"], made["range"], made["likelihood"]
         (1797, [1, 8, 8], [0.0, 16.0], 'DiscretizedLogistic')
     """
-    facts, constant = measure(source.values), constant_features(source.values)
+    if isinstance(source, TableSource):
+        return _of_table(source, kind, items, reasons)
+    facts, constant = _facts(source.values)
     return {
         "source": Path(source.path).name,
         "kind": kind.name,
         "count": len(items),
         "shape": list(kind.shape),
         "dtype": str(source.values.dtype),
-        "range": [facts.low, facts.high],
-        "mean": facts.mean,
-        "zeros": facts.zeros,
+        **facts,
         "likelihood": type(kind.family).__name__,
         "binarize": getattr(kind, "binarize", "none"),
         "seed": getattr(kind, "seed", None),
         "classes": _classes(source),
         "unlabelled": 0 if source.labels is None else int((source.labels < 0).sum()),
         "constant_features": {"count": len(constant), "first": constant[:MOST_LISTED].tolist()},
-        "duplicates": 1 - len(np.unique(content_keys(items.raw).numpy())) / len(items),
+        "duplicates": 1 - len(np.unique(_keys(items.raw).numpy())) / len(items),
         "notes": list(source.notes),
         "reasons": list(reasons),
         "fingerprint": source.fingerprint(),
     }
 
 
-def _classes(source: Source) -> dict[str, int]:
+def _of_table(source: TableSource, kind: Kind, items: Items, reasons: list[str]) -> dict[str, Any]:
+    return {
+        "source": Path(source.path).name,
+        "kind": kind.name,
+        "count": len(items),
+        "shape": list(kind.shape),
+        "likelihood": type(kind.family).__name__,
+        **(table_card(source, kind) if isinstance(kind, Table) else {}),
+        "classes": _counted(items, kind),
+        "duplicates": 1 - len(np.unique(_keys(items.raw).numpy())) / len(items),
+        "notes": list(source.notes),
+        "reasons": list(reasons),
+        "fingerprint": source.fingerprint(),
+    }
+
+
+def _counted(items: Items, kind: Kind) -> dict[str, int]:
+    if items.labels is None:
+        return {}
+    counts = np.bincount(items.labels[items.labels >= 0].numpy(), minlength=len(kind.labels))
+    return dict(zip(kind.labels, counts.tolist(), strict=True))
+
+
+def _facts(values: np.ndarray | SparseRows) -> tuple[dict[str, Any], np.ndarray]:
+    """What the values look like, and the places of the features that never change."""
+    if isinstance(values, SparseRows):
+        return values.facts(), values.constant_columns()
+    facts = measure(values)
+    return {"range": [facts.low, facts.high], "mean": facts.mean, "zeros": facts.zeros}, constant_features(
+        values
+    )
+
+
+def _keys(raw: Tensor | SparseRows) -> Tensor:
+    return raw.keys() if isinstance(raw, SparseRows) else content_keys(raw)
+
+
+def _classes(source: Source | SparseSource) -> dict[str, int]:
     """How many items each class has."""
     if source.labels is None:
         return {}

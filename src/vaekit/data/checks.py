@@ -77,34 +77,50 @@ def _spoken(dtype: np.dtype) -> str:
     return "several named fields" if dtype.names else words.get(dtype.kind, f"values of type {dtype}")
 
 
-def finite(values: np.ndarray, where: object = "", names: Sequence[str] | None = None) -> np.ndarray:
+def finite(
+    values: np.ndarray, where: object = "", names: Sequence[str] | None = None, holes: bool = False
+) -> np.ndarray:
     """The array, if every value is finite.
 
     Args:
         values: (N, …) numbers.
         where: What to call it in a message.
         names: (N,) what to call the rows.
+        holes: Whether NaN may stand for a value that was not observed.
 
     Raises:
         DataError: E206, naming the first rows that are not.
     """
-    bad = _rows_not_finite(values) if values.dtype.kind == "f" else []
+    bad = _rows_not_finite(values, holes) if values.dtype.kind == "f" else []
     if bad:
         rows = ", ".join(names[row] if names else str(row) for row in bad[:SHOWN])
-        message = f"{len(bad)} of {len(values)} rows hold NaN or infinity, the first: {rows}."
-        hint = "leave those rows out, or fill the gaps"
+        what = "infinity" if holes else "NaN or infinity"
+        message = f"{len(bad)} of {len(values)} rows hold {what}, the first: {rows}."
+        hint = "write NaN where nothing was observed" if holes else "leave those rows out, or fill the gaps"
         raise DataError("E206", message, where=where, hint=hint)
     return values
 
 
-def _rows_not_finite(values: np.ndarray) -> list[int]:
+def _rows_not_finite(values: np.ndarray, holes: bool) -> list[int]:
     bad: list[int] = []
     start = 0
     for part in chunks(values):
         if not np.isfinite(part).all():
-            bad += (start + np.flatnonzero(~np.isfinite(part.reshape(len(part), -1)).all(1))).tolist()
+            wrong = np.isinf(part) if holes else ~np.isfinite(part)
+            bad += (start + np.flatnonzero(wrong.reshape(len(part), -1).any(1))).tolist()
         start += len(part)
     return bad
+
+
+def observed(values: np.ndarray) -> np.ndarray:
+    """The values that are not NaN: the array itself where none is, else (M,) of them.
+
+    Example:
+        >>> observed(np.array([[1.0, np.nan]]))
+        array([1.])
+    """
+    holes = np.isnan(values) if values.dtype.kind == "f" else np.zeros((), bool)
+    return values[~holes] if holes.any() else values
 
 
 def check_room(shape: Sequence[int], dtype: np.dtype, where: object = "") -> None:

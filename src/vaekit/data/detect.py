@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from vaekit.data.batch import Items
-from vaekit.data.checks import listed
+from vaekit.data.checks import chunks, listed
+from vaekit.data.counts import detect_counts
+from vaekit.data.detect_table import as_table, as_vectors, detect_table
 from vaekit.data.facts import Facts, constant_features, measure
 from vaekit.data.images import Binarize, Images, default_family
 from vaekit.data.kind import Kind
 from vaekit.data.labels import as_tensor, frequencies, same_classes
 from vaekit.data.levels import bad_scale
 from vaekit.data.likelihoods import LIKELIHOODS, Setting, asked
-from vaekit.data.loaded import Source
+from vaekit.data.loaded import Source, TableSource
+from vaekit.data.matrices import SparseSource
+from vaekit.data.tables import Table
 from vaekit.data.vectors import Vectors, moments
-from vaekit.distributions import Bernoulli, Family
+from vaekit.distributions import Bernoulli, Family, NegativeBinomial, Poisson
 from vaekit.errors import DataError, UsageError, nearest
 
 CHANNELS = (1, 2, 3, 4)
@@ -30,18 +34,21 @@ MOST_CATEGORIES = 1000
 DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners give
 
 
-KINDS = ("auto", "images", "vectors")
+Loaded = Source | SparseSource | TableSource
+KINDS = ("auto", "images", "vectors", "table", "counts")
 BINARIZE = ("auto", "none", "dynamic", "threshold")
 UNIT_LIKELIHOODS = ("bernoulli", "continuous_bernoulli")  # the values themselves must lie in [0, 1]
 
 
 def detect(
-    source: Source,
+    source: Loaded,
     kind: str = "auto",
     likelihood: str = "auto",
     binarize: str = "auto",
     minimum: int = 2,
     seed: int = 0,
+    told: Mapping[str, str] | None = None,
+    conditional: bool = False,
 ) -> tuple[Kind, list[str]]:
     """The kind of some data, and the reasons for it.
 
@@ -52,6 +59,8 @@ def detect(
         binarize: One of `BINARIZE`.
         minimum: Fewer rows than this are too few.
         seed: Of bits that are drawn once.
+        told: What columns of a table are, where the user knows better.
+        conditional: Whether a table's label columns condition the model.
 
     Returns:
         The kind with its likelihood, and one sentence for each choice.
@@ -69,8 +78,15 @@ def detect(
     """
     likelihood = likelihood.replace("-", "_")
     _known("kind", kind, KINDS)
-    _known("likelihood", likelihood, ("auto", *LIKELIHOODS))
+    _known("likelihood", likelihood, ("auto", *LIKELIHOODS, "poisson", "negative_binomial"))
     _known("binarize", binarize, BINARIZE)
+    source = _as_asked(source, kind)
+    if isinstance(source, TableSource):
+        return detect_table(source, likelihood, minimum, told, conditional)
+    if told:
+        raise UsageError("E104", "types of columns are for tables, and this is none.")
+    if isinstance(source, SparseSource) or kind == "counts":
+        return _counts(source, likelihood, minimum)
     _enough(source, minimum)
     facts, reasons = measure(source.values), list[str]()
     if _is_images(source, facts, kind, reasons):
@@ -80,7 +96,7 @@ def detect(
     return _vectors(source, facts, likelihood, reasons), reasons
 
 
-def build(source: Source, kind: Kind) -> Items:
+def build(source: Loaded, kind: Kind) -> Items:
     """Items of a kind, ready for training or evaluation.
 
     Args:
@@ -92,8 +108,11 @@ def build(source: Source, kind: Kind) -> Items:
     """
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        raw = kind.store(source.values)
+        raw = kind.store(source if isinstance(source, TableSource) else source.values)
+        index = kind.index(source) if isinstance(kind, Table) and isinstance(source, TableSource) else None
     source.notes += [str(warning.message) for warning in said]
+    if isinstance(source, TableSource):
+        return Items(raw, kind, index)
     labels = source.labels
     if labels is not None and kind.labels:
         unknown = sorted(set(source.label_names) - set(kind.labels))
@@ -101,6 +120,39 @@ def build(source: Source, kind: Kind) -> Items:
             source.notes.append(f"labels that the model does not know count as none: {listed(unknown)}.")
         labels = same_classes(labels, source.label_names, kind.labels)
     return Items(raw, kind, as_tensor(labels))
+
+
+def _as_asked(source: Loaded, kind: str) -> Loaded:
+    """The source in the form that the kind which was asked for is made from."""
+    if kind == "table" and isinstance(source, Source):
+        return as_table(source)
+    if isinstance(source, TableSource) and kind in ("vectors", "counts"):
+        return as_vectors(source)
+    wrong = (isinstance(source, SparseSource) and kind not in ("auto", "counts")) or (
+        isinstance(source, TableSource) and kind == "images"
+    )
+    if wrong:
+        raise UsageError("E103", f"--kind {kind} cannot be made of this source.", hint="--kind auto")
+    return source
+
+
+def _counts(source: Source | SparseSource, likelihood: str, minimum: int) -> tuple[Kind, list[str]]:
+    if len(source) < minimum:
+        message = f"there are {len(source)} rows; at least {minimum} are needed."
+        raise DataError("E207", message, where=source.path)
+    found, reasons = detect_counts(source)
+    if likelihood != "auto":
+        families: dict[str, Callable[[], Family]] = {
+            "poisson": Poisson,
+            "negative_binomial": lambda: NegativeBinomial(found.dim),
+        }
+        if likelihood not in families:
+            raise UsageError(
+                "E103", f"the {likelihood} likelihood does not go with counts.", hint="--likelihood auto"
+            )
+        found.family = families[likelihood]()
+        reasons[-1] = f"{likelihood}, because that was asked for."
+    return found, reasons
 
 
 def _known(option: str, word: str, known: Iterable[str]) -> None:
@@ -266,7 +318,17 @@ def _vectors(source: Source, facts: Facts, likelihood: str, reasons: list[str]) 
     form = "whole numbers" if facts.whole else "fractions"
     reasons.append(f"{name} with one scale per column, each standardised, because the values are {form}.")
     mean, scale = moments(values)
-    return Vectors(columns, mean.tolist(), scale.tolist(), family, labels, shares)
+    missing = _holes(values, reasons)
+    return Vectors(columns, mean.tolist(), scale.tolist(), family, labels, shares, missing=missing)
+
+
+def _holes(values: np.ndarray, reasons: list[str]) -> bool:
+    """Whether some values are NaN: not observed."""
+    empty = sum(int(np.isnan(part).sum()) for part in chunks(values)) if values.dtype.kind == "f" else 0
+    if empty:
+        share = f"{empty / values.size:.1%}"
+        reasons.append(f"{empty} values ({share}) are NaN: not observed, and left out of the likelihood.")
+    return empty > 0
 
 
 def _unscaled(values: np.ndarray, facts: Facts, likelihood: str, reasons: list[str], where: str) -> Family:

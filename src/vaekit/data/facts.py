@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vaekit.data.checks import chunks
+from vaekit.data.checks import chunks, observed
 from vaekit.data.levels import near_levels
+from vaekit.errors import DataError
 
 
 @dataclass
 class Facts:
-    """Statistics of all values of a source.
+    """Statistics of all observed values of a source.
 
     Attributes:
         low, high: Smallest and largest value.
@@ -44,18 +45,23 @@ def measure(values: np.ndarray) -> Facts:
     """The facts about an array.
 
     Args:
-        values: (N, …) finite numbers.
+        values: (N, …) finite numbers; NaN where nothing was observed.
+
+    Raises:
+        DataError: E202, nothing was observed at all.
 
     Example:
         >>> facts = measure(np.array([[0, 255], [255, 0]]))
         >>> facts.two_valued, facts.bits, facts.dark, facts.mean
         (True, False, 0.5, 127.5)
     """
-    low = float(min(part.min() for part in chunks(values)))
-    high = float(max(part.max() for part in chunks(values)))
+    ends = [(part.min(), part.max(), part.size) for part in map(observed, chunks(values)) if part.size]
+    if not ends:
+        raise DataError("E202", "there is nothing in this array: every value is NaN.")
+    low, high = float(min(end[0] for end in ends)), float(max(end[1] for end in ends))
     unit = values.dtype.kind == "f" and low >= 0 and high <= 1
-    parts = [_part(part, low, high, unit) for part in chunks(values)]
-    sums = np.array([part[3:] for part in parts]).sum(0) / values.size
+    parts = [_part(observed(part), low, high, unit) for part in chunks(values)]
+    sums = np.array([part[3:] for part in parts]).sum(0) / sum(end[2] for end in ends)
     whole, eight_bit, two_valued = (all(part[i] for part in parts) for i in range(3))
     return Facts(low, high, whole, eight_bit, two_valued, *sums.tolist())
 
@@ -92,13 +98,21 @@ def _part_from_counts(
 
 
 def constant_features(values: np.ndarray) -> np.ndarray:
-    """Places of the features that are the same in every row, of (N, …) values flattened to (N, D).
+    """Places of the features that are the same in every row that has them, of (N, …) values flattened to (N, D).
 
     Example:
         >>> constant_features(np.array([[1, 7], [2, 7]])).tolist()
         [1]
     """
-    same = np.ones(values[0].size, dtype=bool)
+    first = values[:1].reshape(-1)
+    same = np.ones(first.size, dtype=bool)
     for part in chunks(values):
-        same &= (part == values[:1]).reshape(len(part), -1).all(0)
+        rows = part.reshape(len(part), -1)
+        if values.dtype.kind == "f" and np.isnan(rows).any():
+            low, high = np.fmin.reduce(rows), np.fmax.reduce(rows)  # NaN only where nothing was observed
+            first = np.where(np.isnan(first), low, first)
+            same &= np.isnan(low) | ((low == first) & (high == first))
+        else:
+            first = np.where(first == first, first, rows[0])
+            same &= (rows == first).all(0)
     return np.flatnonzero(same)

@@ -169,7 +169,7 @@ class Images(Kind):
         bars = noise.integers(self.top, raw.shape)  # P(raw > bar) = raw / top, exactly
         return torch.from_numpy((raw.cpu().numpy() > bars).astype(np.float32)).to(raw.device)
 
-    def decode(self, x: Tensor) -> np.ndarray:
+    def decode(self, x: Tensor, c: Tensor | None = None) -> np.ndarray:
         """The model's values as images in the range of the training data.
 
         Args:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
+import torch
 from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
-from vaekit.distributions import Family, Noise
+from vaekit.distributions import Family, Gaussian, Noise, Scale
+from vaekit.errors import UsageError, nearest
 
 
 class Kind(ABC):
@@ -23,6 +26,7 @@ class Kind(ABC):
         frequencies: How often each class came in training, in the order of `labels`.
         conditional: Whether batches carry the labels as the networks' condition.
         shows_mean: Whether a new item is shown as the mean of p(x | z) and not as a draw from it.
+        decodes_draws: Whether codes are decoded to draws from p(x | z) and not to its centre.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Kind(ABC):
     frequencies: tuple[float, ...]
     conditional: bool = False
     shows_mean: bool = False
+    decodes_draws: bool = False
 
     @abstractmethod
     def store(self, values: Any) -> Tensor:
@@ -46,8 +51,11 @@ class Kind(ABC):
         """Raw rows (B, *shape) in storage form as a batch in the model's space; without noise always the same."""
 
     @abstractmethod
-    def decode(self, x: Tensor) -> np.ndarray:
-        """The model's values (B, *shape) as what users know: images 0..255, vectors in their own units."""
+    def decode(self, x: Tensor, c: Tensor | None = None) -> Any:
+        """The model's values (B, *shape) as what users know: images 0..255, vectors in their own units, tables.
+
+        The condition (B, A) matters where it is part of an item.
+        """
 
     @abstractmethod
     def encoder(self, outputs: int, condition: int = 0) -> nn.Module:
@@ -63,6 +71,48 @@ class Kind(ABC):
         The model may see values divided by s; p(user's) = p(model's) / s for each of them.
         """
         return 0.0
+
+    def family_with(self, scale: Scale) -> Family:
+        """A Gaussian likelihood with a scale of one's own."""
+        return Gaussian(scale)
+
+    @property
+    def dims(self) -> int:
+        """How many values an item has to its user: what bits per dimension are divided by."""
+        return math.prod(self.shape)
+
+    @property
+    def condition_width(self) -> int:
+        """A, the numbers of a condition."""
+        return len(self.labels)
+
+    def conditions(self, n: int, where: Mapping[str, Any] | None, noise: Noise) -> Tensor | None:
+        """What to condition n new items on: what was asked for, or labels as frequent as in training.
+
+        Args:
+            n: How many.
+            where: `{"label": name}`.
+            noise: Of what was not asked for.
+
+        Returns:
+            (n, A), or None for an unconditional model.
+
+        Raises:
+            UsageError: E103, the model takes no condition, or there is no such label.
+        """
+        if where and not self.conditional:
+            hint = "train with --preset conditional_vae"
+            raise UsageError("E103", "this model takes no condition.", hint=hint)
+        if not self.conditional:
+            return None
+        label = (where or {}).get("label")
+        odd = set(where or {}) - {"label"}
+        if odd or (label is not None and label not in self.labels):
+            unknown, known = (odd.pop(), ["label"]) if odd else (str(label), list(self.labels))
+            raise UsageError("E103", f"there is no {unknown!r}; {nearest(unknown, known)}")
+        if label is not None:
+            return self.condition(torch.full((n,), self.labels.index(label)))
+        return self.condition(noise.choice(self.frequencies, n))
 
     def condition(self, labels: Tensor) -> Tensor:
         """Label indices (B,) as the condition the networks see, (B, classes); an unknown label is a row of zeros."""

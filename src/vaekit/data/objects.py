@@ -1,4 +1,4 @@
-"""Objects in memory: arrays, tensors, torch datasets, lists of arrays or of image files."""
+"""Objects in memory: arrays, tensors, frames, torch datasets, lists of arrays or of image files."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 
 from vaekit.data.checks import check_dtype, check_room
+from vaekit.data.frames import frame_of, from_frame
 from vaekit.data.labels import index_labels
 from vaekit.data.levels import as_array
-from vaekit.data.loaded import Source
+from vaekit.data.loaded import Source, TableSource
+from vaekit.data.matrices import SparseSource, from_sparse
 from vaekit.data.pictures import read_files
 from vaekit.errors import DataError
 
 
-def read_object(source: Any, image_size: int | None = None) -> Source:
+def read_object(source: Any, image_size: int | None = None) -> Source | SparseSource | TableSource:
     """Values from an object in memory.
 
     Args:
-        source: An array, a tensor, a table with numbers in every column, a torch Dataset of items or (item, label)
-            pairs, or a list of arrays or of image files.
+        source: An array, a tensor, a frame of pandas, polars or pyarrow, a sparse matrix of SciPy, a torch
+            Dataset of items or (item, label) pairs, or a list of arrays or of image files.
         image_size: As in `read_files`; for image files only.
 
     Raises:
@@ -32,17 +34,21 @@ def read_object(source: Any, image_size: int | None = None) -> Source:
         >>> read_object([[1.0, 2.0], [3.0, 4.0]]).values.shape
         (2, 2)
     """
-    if hasattr(source, "tocsr") or getattr(source, "is_sparse", False):
-        raise DataError(
-            "E211", "this is a sparse matrix; a dense array is needed.", hint="hand over .toarray()"
-        )
+    frame = frame_of(source)
+    if frame is not None:
+        return from_frame(frame)
+    if hasattr(source, "tocsr"):
+        return from_sparse(source)
+    if getattr(source, "is_sparse", False):
+        hint = "hand over .to_dense(), or a sparse matrix of SciPy"
+        raise DataError("E211", "this is a sparse tensor of torch.", hint=hint)
     if hasattr(source, "__array__") or hasattr(source, "__array_interface__"):
         return Source(as_array(source))
     if isinstance(source, list | tuple):
         return _from_list(source, image_size)
     if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not isinstance(source, dict):
         return _from_dataset(source)
-    hint = "hand over an array, a tensor, a torch Dataset, or the path of a folder or file"
+    hint = "hand over an array, a tensor, a frame, a torch Dataset, or the path of a folder or file"
     raise DataError("E211", f"data cannot be read from an object of type {type(source).__name__}.", hint=hint)
 
 

@@ -1,4 +1,4 @@
-"""Where data come from: a folder of images, a file of arrays, the built-in digits, or an object in memory."""
+"""Where data come from: images, a file of arrays, a table, the built-in digits, or an object in memory."""
 
 from __future__ import annotations
 
@@ -8,27 +8,36 @@ import re
 from pathlib import Path
 from typing import Any
 
-from vaekit.data import arrays, pictures
+from vaekit.data import arrays, frames, matrix_files, pictures
 from vaekit.data.checks import finite, listed, numbers
 from vaekit.data.labels import index_labels
-from vaekit.data.loaded import Source
+from vaekit.data.loaded import Source, TableSource
+from vaekit.data.matrices import SparseSource
 from vaekit.data.objects import read_object
-from vaekit.errors import DataError, UsageError
+from vaekit.errors import DataError, ResourceError, UsageError
 
-KNOWN = f"a folder of images, {' '.join(pictures.SUFFIXES)}, .npy, .npz, IDX (.gz too), digits"
+KNOWN = (
+    f"a folder of images, {' '.join(pictures.SUFFIXES)}, .npy, .npz, .mtx, IDX (.gz too), "
+    f"tables {' '.join(frames.SUFFIXES)} (.csv.gz too), digits"
+)
 
 
-def read(source: Any, key: str | None = None, labels: Any = None, image_size: int | None = None) -> Source:
+Loaded = Source | SparseSource | TableSource
+
+
+def read(source: Any, key: str | None = None, labels: Any = None, image_size: int | None = None) -> Loaded:
     """Read data from anywhere.
 
     Args:
         source: "digits", a path, or an object in memory.
         key: Which array of a .npz file.
-        labels: "folders", the name of an array in a .npz file, the path of an IDX file, or (N,) labels themselves.
+        labels: "folders", the name of an array in a .npz file, the path of an IDX file, the names of a table's
+            columns with commas between them, or (N,) labels themselves.
         image_size: Scale the shorter side of image files to this and crop the centre; None takes them as they are.
 
     Returns:
-        The values, finite and with 2 to 4 axes, and what is known about them.
+        The values, finite (but for NaN in the holes of rows and columns) and with 2 to 4 axes, or a table, and what is
+        known about them.
 
     Raises:
         DataError: What the data are cannot be used; the code says why.
@@ -38,7 +47,7 @@ def read(source: Any, key: str | None = None, labels: Any = None, image_size: in
         >>> read("digits").values.shape
         (1797, 8, 8)
     """
-    if isinstance(source, Source):
+    if isinstance(source, Loaded):
         return source
     words = labels if isinstance(labels, str) else None
     if isinstance(source, str | os.PathLike):
@@ -46,9 +55,16 @@ def read(source: Any, key: str | None = None, labels: Any = None, image_size: in
     else:
         loaded = read_object(source, image_size)
         _refuse(
-            words is not None, "--labels names a column or file, and this is an object: hand over the labels"
+            words is not None and not isinstance(loaded, TableSource),
+            "--labels names a column or file, and this is an object: hand over the labels",
         )
-    loaded.values = finite(numbers(loaded.values, loaded.path), loaded.path, loaded.names)
+    if isinstance(loaded, TableSource):
+        frames.refuse_options(key, labels, image_size)
+        return frames.with_labels(loaded, words)
+    if isinstance(loaded, Source):
+        values = numbers(loaded.values, loaded.path)
+        holes = values.ndim == 2  # NaN in rows and columns is a value that was not observed
+        loaded.values = finite(values, loaded.path, loaded.names, holes)
     if labels is not None and words is None:
         loaded.labels, loaded.label_names = index_labels(labels, len(loaded), loaded.path)
     fits = image_size is None or loaded.values.shape[1:3] == (image_size, image_size)
@@ -61,7 +77,7 @@ def _refuse(wrong: bool, message: str) -> None:
         raise UsageError("E103", f"{message}.")
 
 
-def _read_path(text: str, key: str | None, labels: str | None, image_size: int | None) -> Source:
+def _read_path(text: str, key: str | None, labels: str | None, image_size: int | None) -> Loaded:
     path = Path(text)
     if text == "digits":
         return _digits()
@@ -75,17 +91,24 @@ def _read_path(text: str, key: str | None, labels: str | None, image_size: int |
             labels not in (None, "folders") and form == "folder", "the labels of images are --labels folders"
         )
         return _read_form(form, path, key, labels, image_size)
+    except ResourceError:  # an OSError as well
+        raise
     except OSError as error:
         raise DataError("E201", f"it cannot be read ({error.strerror or error}).", where=path) from None
 
 
-def _read_form(form: str, path: Path, key: str | None, labels: str | None, image_size: int | None) -> Source:
+def _read_form(form: str, path: Path, key: str | None, labels: str | None, image_size: int | None) -> Loaded:
     if form == "folder":
         return pictures.read_folder(path, labels, image_size)
     if form == "image":
         return pictures.read_files([path], [path.name], path, image_size)
+    if form == "table":
+        return frames.read_table(path)
     if form == "npz":
-        return arrays.read_npz(path, key, labels)
+        sparse = matrix_files.read_csr_npz(path, labels) if key is None else None
+        return arrays.read_npz(path, key, labels) if sparse is None else sparse
+    if form == "mtx":
+        return matrix_files.read_mtx(path)
     return arrays.read_idx(path, labels) if form == "idx" else arrays.read_npy(path)
 
 
@@ -100,7 +123,8 @@ def _digits() -> Source:
 
 
 def file_format(path: Path) -> str:
-    """What a file is, by its suffix for images and by its first bytes for arrays: image, npy, npz or idx.
+    """What a file is, by its suffix for images and tables, else by its first bytes: image, table, mtx, npy,
+    npz or idx.
 
     Raises:
         DataError: E211, it is none of these; E202, it is empty.
@@ -111,10 +135,14 @@ def file_format(path: Path) -> str:
         raise DataError("E202", "this file is empty.", where=path)
     if path.suffix.lower() in pictures.SUFFIXES:
         return "image"
+    if path.name.lower().endswith((".mtx", ".mtx.gz")):
+        return "mtx"
     with open(path, "rb") as file:
         start = file.read(6)
     if start.startswith(b"\x93NUMPY"):
         return "npy"
+    if frames.is_table(path):
+        return "table"
     if start.startswith(b"PK\x03\x04") or start.startswith(b"PK\x05\x06"):
         return "npz"
     if (start[:2] == b"\0\0" and start[2] in arrays.IDX_TYPES) or (
@@ -165,7 +193,7 @@ def split_row(text: str) -> tuple[str, int | None]:
     return found[1], int(found[2])
 
 
-def item(source: Any, key: str | None = None, image_size: int | None = None) -> Source:
+def item(source: Any, key: str | None = None, image_size: int | None = None) -> Loaded:
     """One row: of a file that holds one, or the one that SOURCE#row names.
 
     Args:

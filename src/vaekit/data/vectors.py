@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
-from vaekit.data.checks import check_dtype, chunks, finite
+from vaekit.data.checks import check_dtype, chunks, finite, observed
 from vaekit.data.kind import Kind
 from vaekit.data.labels import labelled
 from vaekit.data.levels import as_array, bad_scale, whole
@@ -20,8 +20,10 @@ from vaekit.distributions import (
     ContinuousBernoulli,
     Family,
     Gaussian,
+    Laplace,
     Noise,
     PerDimension,
+    StudentT,
 )
 from vaekit.errors import DataError
 from vaekit.networks import DECODER_GAIN, MLP
@@ -36,7 +38,8 @@ LARGEST = 1e100
 class Vectors(Kind):
     """Rows of D numbers.
 
-    The model sees x = (raw − mean) / scale, computed in float64 and kept in float32.
+    The model sees x = (raw − mean) / scale, computed in float64 and kept in float32; a value that was not observed,
+    NaN, is masked, and 0 stands in its place.
 
     Args:
         dim: D.
@@ -45,6 +48,7 @@ class Vectors(Kind):
         labels: Names of the classes.
         frequencies: The share of each class in the training data.
         conditional: Whether batches with labels carry them as the condition.
+        missing: Whether the encoder is told which values were observed: whether any were missing in training.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -66,6 +70,7 @@ class Vectors(Kind):
         labels: Sequence[str] = (),
         frequencies: Sequence[float] = (),
         conditional: bool = False,
+        missing: bool = False,
     ) -> None:
         if dim < 1 or any(part is not None and len(part) != dim for part in (mean, scale)):
             raise ValueError(
@@ -77,6 +82,7 @@ class Vectors(Kind):
         self.mean = None if mean is None else [float(value) for value in mean]
         self.scale = None if scale is None else [float(value) for value in scale]
         self.labels, self.frequencies, self.conditional = tuple(labels), tuple(frequencies), conditional
+        self.missing = missing
         self.family = family if family is not None else Gaussian(PerDimension((dim,)))
         # where there are none, one number serves all columns: a file may claim any number of them
         self._mean = torch.tensor(self.mean or [0.0], dtype=torch.float64)
@@ -93,19 +99,20 @@ class Vectors(Kind):
         """Take rows into storage form.
 
         Args:
-            values: (N, D), one row (D,), or (N, …) of D values each; array or tensor. For D = 1 also (N,).
+            values: (N, D), one row (D,), or (N, …) of D values each; array or tensor. For D = 1 also (N,). NaN where
+                nothing was observed.
 
         Returns:
             (N, D) float32, or float64 where float32 would lose digits.
 
         Raises:
-            DataError: E212 another number of columns, E203 values the likelihood cannot score, E206 not finite,
+            DataError: E212 another number of columns, E203 values the likelihood cannot score, E206 infinities,
                 E211 no numbers.
         """
         array = as_array(values)
         check_dtype(array.dtype)
-        rows = finite(self._as_rows(array))
-        self._check_range(rows)
+        rows = finite(self._as_rows(array), holes=True)
+        self._check_range(observed(rows))
         stored = np.ascontiguousarray(rows, dtype=_storage(rows))
         return torch.from_numpy(stored if stored.flags.writeable else stored.copy())
 
@@ -120,6 +127,8 @@ class Vectors(Kind):
         raise DataError("E212", message, hint="give the columns of the training data, in the same order")
 
     def _check_range(self, rows: np.ndarray) -> None:
+        if not rows.size:
+            return
         name = type(self.family).__name__
         if isinstance(self.family, Bernoulli | ContinuousBernoulli) and (rows.min() < 0 or rows.max() > 1):
             raise bad_scale(rows, f"the {name} likelihood needs [0, 1]", hint="--likelihood auto")
@@ -138,16 +147,21 @@ class Vectors(Kind):
             labels: (B,) class indices, or None.
             noise: Unused: nothing here is drawn.
         """
-        if self.mean is None and self.scale is None:
-            return labelled(self, raw.float(), labels)
-        mean, scale = self._mean.to(raw.device), self._scale.to(raw.device)
-        return labelled(self, ((raw.double() - mean) / scale).float(), labels)
+        holes = torch.isnan(raw)
+        x = raw
+        if self.mean is not None or self.scale is not None:
+            x = (raw.double() - self._mean.to(raw.device)) / self._scale.to(raw.device)
+        batch = labelled(self, x.float(), labels)
+        if bool(holes.any()):
+            batch.x, batch.mask = batch.x.masked_fill(holes, 0.0), ~holes
+        return batch
 
-    def decode(self, x: Tensor) -> np.ndarray:
+    def decode(self, x: Tensor, c: Tensor | None = None) -> np.ndarray:
         """The model's values in the columns' own units.
 
         Args:
             x: (B, D).
+            c: Unused: the units are the same under every condition.
 
         Returns:
             (B, D) float64: a float32 would lose what stands far from zero.
@@ -155,11 +169,17 @@ class Vectors(Kind):
         return (x.detach().cpu().double() * self._scale + self._mean).numpy()
 
     def encoder(self, outputs: int, condition: int = 0) -> nn.Module:
-        return MLP(self.dim, outputs, hidden=self._hidden, condition=condition)
+        return MLP(
+            self.dim, outputs, hidden=self._hidden, condition=condition, masked=self.missing,
+            linear=_begins(self.family),
+        )  # fmt: skip
 
     def decoder(self, inputs: int, family: Family | None = None, condition: int = 0) -> nn.Module:
-        outputs = (family or self.family).size(self.dim)
-        return MLP(inputs, outputs, hidden=self._hidden, condition=condition, gain=DECODER_GAIN)
+        likelihood = family or self.family
+        return MLP(
+            inputs, likelihood.size(self.dim), hidden=self._hidden, condition=condition, gain=DECODER_GAIN,
+            linear=_begins(likelihood),
+        )  # fmt: skip
 
     @property
     def _hidden(self) -> tuple[int, ...]:
@@ -183,7 +203,7 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each column in one pass; a constant column gets the scale 1.
 
     Args:
-        values: (N, D) numbers.
+        values: (N, D) numbers; NaN where nothing was observed. A column of nothing else has the moments 0 and 1.
 
     Returns:
         (D,) and (D,), float64.
@@ -194,16 +214,27 @@ def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         >>> moments(np.array([[0.0, 7.0], [2.0, 7.0]]))
         (array([1., 7.]), array([1., 1.]))
     """
-    count, mean, square = 0, np.zeros(values.shape[1]), np.zeros(values.shape[1])
+    count, mean, square = np.zeros((3, values.shape[1]))
     for part in chunks(values):
         part = part.astype(np.float64)
+        holes = np.isnan(part)
+        part[holes] = 0.0
         _refuse_extremes(part)
-        center, total = part.mean(0), count + len(part)
-        square += ((part - center) ** 2).sum(0) + (center - mean) ** 2 * (count * len(part) / total)
-        mean += (center - mean) * (len(part) / total)
-        count = total
-    scale = np.sqrt(square / count)
+        here = len(part) - holes.sum(0)
+        total = np.maximum(count + here, 1.0)
+        center = part.sum(0) / np.maximum(here, 1.0)
+        part -= center
+        part[holes] = 0.0
+        square += (part**2).sum(0) + (center - mean) ** 2 * (count * here / total)
+        mean += (center - mean) * (here / total)
+        count += here
+    scale = np.sqrt(square / np.maximum(count, 1.0))
     return mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
+
+
+def _begins(family: Family) -> bool:
+    """Whether the networks of this likelihood can begin at the linear solution: whether its location is any number."""
+    return isinstance(family, Gaussian | Laplace | StudentT)
 
 
 def _refuse_extremes(part: np.ndarray) -> None:

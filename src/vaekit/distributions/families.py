@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch import distributions as D
 
 from vaekit.distributions import discrete
-from vaekit.distributions.scales import Optimal, Predicted, Scale, positive
+from vaekit.distributions.scales import Optimal, Predicted, Scale, positive, unpositive
 from vaekit.recipes import configurable
 
 
@@ -24,6 +24,10 @@ class Family(Protocol):
 
     Attributes:
         discrete: Whether `log_prob` is of a mass (never above 0) and not of a density.
+
+    A family may also have `begin(mean (F,), weights (F, L), scale (F,)) -> (bias (size,), weight (size, L))`: the
+    parameters with which a linear network of z begins at E[x | z] ≈ mean + weights z with this scale, and
+    `features(dim)`, the F numbers that dim columns are to it. Training can then begin at the linear solution.
     """
 
     discrete: bool
@@ -46,6 +50,14 @@ class Bernoulli(nn.Module):
 
     def size(self, dim: int) -> int:
         return dim
+
+    def features(self, dim: int) -> int:
+        return dim
+
+    def begin(self, mean: Tensor, weights: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """logit(p + w z) to first order."""
+        share = mean.clamp(1e-5, 1 - 1e-5)
+        return share.logit(), (weights / (share * (1 - share)).unsqueeze(1)).clamp(-2, 2)
 
     def forward(self, params: Tensor) -> D.Distribution:
         return discrete.Bernoulli(params)
@@ -72,6 +84,7 @@ class _LocationScale(nn.Module, ABC):
 
     discrete = False
     power = 2  # of the error whose mean is the most likely scale's own power
+    spread = 1.0  # standard deviation of the member whose scale is 1
 
     def __init__(self, scale: Scale | None = None) -> None:
         super().__init__()
@@ -79,6 +92,14 @@ class _LocationScale(nn.Module, ABC):
 
     def size(self, dim: int) -> int:
         return dim + self.scale.size(dim)
+
+    def features(self, dim: int) -> int:
+        return dim
+
+    def begin(self, mean: Tensor, weights: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Location mean + weights z, exactly; the scale as its kind allows."""
+        extra = self.scale.begin(scale / self.spread)
+        return torch.cat([mean, extra]), torch.cat([weights, weights.new_zeros(len(extra), weights.shape[1])])
 
     def forward(self, params: Tensor) -> D.Distribution:
         extra = self.scale.size(1)  # 1 where the network predicts scales, else 0
@@ -125,6 +146,7 @@ class Laplace(_LocationScale):
     """
 
     power = 1
+    spread = 2**0.5
 
     def distribution(self, loc: Tensor, scale: Tensor) -> D.Distribution:
         return D.Laplace(loc, scale, validate_args=False)
@@ -144,6 +166,10 @@ class StudentT(_LocationScale):
         if isinstance(scale, Optimal):
             raise ValueError("the most likely scale of a Student-t has no closed form; use Shared()")
         self.df = df
+
+    @property
+    def spread(self) -> float:  # type: ignore[override]
+        return (self.df / (self.df - 2)) ** 0.5 if self.df > 2 else 1.0
 
     def distribution(self, loc: Tensor, scale: Tensor) -> D.Distribution:
         return D.StudentT(torch.full_like(loc, self.df), loc, scale, validate_args=False)
@@ -238,6 +264,16 @@ class FullGaussian(nn.Module):
 
     def size(self, dim: int) -> int:
         return dim + dim * (dim + 1) // 2
+
+    def features(self, dim: int) -> int:
+        return dim
+
+    def begin(self, mean: Tensor, weights: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """μ = mean + weights z, and a diagonal L."""
+        lower = torch.diag_embed(unpositive(scale, 1.0, 1e-4))[
+            tuple(torch.tril_indices(len(mean), len(mean)))
+        ]
+        return torch.cat([mean, lower]), torch.cat([weights, weights.new_zeros(len(lower), weights.shape[1])])
 
     def forward(self, params: Tensor) -> D.Distribution:
         dim = int((math.isqrt(9 + 8 * params.shape[1]) - 3) // 2)  # solves D + D(D+1)/2 = size

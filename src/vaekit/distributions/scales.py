@@ -34,6 +34,14 @@ class Scale(nn.Module, ABC):
     def commit(self, scale: Tensor) -> None:
         """Learn from a batch's scale, after the finite check; nothing by default."""
 
+    def begin(self, scale: Tensor) -> Tensor:
+        """Begin at the given scales (D,), as near as can be.
+
+        Returns:
+            (size(D),) what the network must give for them.
+        """
+        return scale[:0]
+
 
 def positive(t: Tensor, initial: float, floor: float) -> Tensor:
     """Any number to a scale: softplus with `positive(0) = initial`, never below `floor`.
@@ -41,6 +49,17 @@ def positive(t: Tensor, initial: float, floor: float) -> Tensor:
     It grows linearly, not exponentially, so that no finite input gives an infinite scale.
     """
     return floor + (initial - floor) / math.log(2) * functional.softplus(t)
+
+
+def unpositive(scale: Tensor, initial: float, floor: float) -> Tensor:
+    """The number that `positive` turns into this scale.
+
+    Example:
+        >>> positive(unpositive(torch.tensor(0.3), 1.0, 1e-4), 1.0, 1e-4)
+        tensor(0.3000)
+    """
+    y = ((scale - floor).clamp(min=1e-3 * floor) * math.log(2) / (initial - floor)).double()
+    return (y + torch.log(-torch.expm1(-y))).to(scale.dtype)
 
 
 @configurable
@@ -79,6 +98,11 @@ class Shared(Scale):
     def forward(self, params: Tensor, loc: Tensor) -> Tensor:
         return positive(self.raw, self.initial, self.floor).expand_as(loc)
 
+    @torch.no_grad()
+    def begin(self, scale: Tensor) -> Tensor:
+        self.raw.copy_(unpositive(scale.square().mean().sqrt(), self.initial, self.floor))
+        return scale[:0]
+
 
 @configurable
 class PerDimension(Scale):
@@ -96,6 +120,11 @@ class PerDimension(Scale):
 
     def forward(self, params: Tensor, loc: Tensor) -> Tensor:
         return positive(self.raw, self.initial, self.floor).expand_as(loc)
+
+    @torch.no_grad()
+    def begin(self, scale: Tensor) -> Tensor:
+        self.raw.copy_(unpositive(scale, self.initial, self.floor).view_as(self.raw))
+        return scale[:0]
 
 
 @configurable
@@ -115,6 +144,9 @@ class Predicted(Scale):
 
     def forward(self, params: Tensor, loc: Tensor) -> Tensor:
         return positive(params, self.initial, self.floor)
+
+    def begin(self, scale: Tensor) -> Tensor:
+        return unpositive(scale, self.initial, self.floor)
 
 
 @configurable
@@ -152,6 +184,12 @@ class Optimal(Scale):
             error = torch.where(mask.bool(), error, torch.zeros_like(error))
         count = error.numel() if mask is None else mask.sum().clamp(min=1)
         return (error.sum() / count).pow(1 / power).clamp(min=self.floor)
+
+    @torch.no_grad()
+    def begin(self, scale: Tensor) -> Tensor:
+        self.square.copy_(scale.square().mean())
+        self.total.fill_(1.0)
+        return scale[:0]
 
     @torch.no_grad()
     def commit(self, scale: Tensor) -> None:

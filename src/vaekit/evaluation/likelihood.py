@@ -54,7 +54,7 @@ def _summary(
     for values in (negative_elbo, nll):
         check_finite(values)
     best = negative_elbo if nll is None else nll
-    dims = math.prod(items.shape)
+    dims = math.prod(items.shape) if items.kind is None else items.kind.dims
     return {
         "elbo": None if rate is None or negative_elbo is None else -float(negative_elbo.mean()),
         "rate": _mean(rate),

@@ -29,6 +29,7 @@ class MLP(nn.Module):
         masked: Whether the mask of observed values is a second input.
         gain: Size of the outputs at the start, for inputs of size one; decoders begin small, near the middle of a
             family's range.
+        linear: Whether a linear map of the inputs and of the condition, zero at first, is added to the outputs.
 
     Example:
         >>> MLP((1, 28, 28), 64)(torch.zeros(2, 1, 28, 28)).shape
@@ -45,20 +46,24 @@ class MLP(nn.Module):
         condition: int = 0,
         masked: bool = False,
         gain: float = 1.0,
+        linear: bool = False,
     ) -> None:
         super().__init__()
         if condition and not hidden:
             raise ValueError("a condition needs a hidden layer to enter")
         self.inputs, self.outputs, self.hidden = inputs, outputs, tuple(hidden)
-        self.condition, self.masked, self.gain = condition, masked, gain
+        self.condition, self.masked, self.gain, self.linear = condition, masked, gain, linear
         first, last = size(inputs) * (1 + masked), size(outputs)
         widths = [first, *hidden]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
         self.films = nn.ModuleList(FiLM(width, condition) for width in hidden)
         self.last = nn.Linear(widths[-1], last)
+        self.across = nn.Linear(first + condition, last, bias=False) if linear else None
         self.activation = nn.SiLU()
         keep_variance(self.layers)
         keep_variance([self.last], gain)
+        if self.across is not None:
+            nn.init.zeros_(self.across.weight)
 
     def forward(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """(N, *inputs) → (N, *outputs)."""
@@ -66,9 +71,13 @@ class MLP(nn.Module):
         if self.masked:
             seen = torch.ones_like(h) if mask is None else mask.flatten(1).to(h.dtype)
             h = torch.cat([h, seen], 1)  # (N, 2 · inputs)
+        first = h
         for layer, film in zip(self.layers, self.films, strict=True):
             h = self.activation(film(layer(h), c))
         h = self.last(h)
+        if self.across is not None:
+            first = torch.cat([first, c], 1) if self.condition and c is not None else first
+            h = torch.addmm(h, first, self.across.weight.T)
         return h if isinstance(self.outputs, int) else h.unflatten(1, tuple(self.outputs))
 
 

@@ -1,6 +1,6 @@
 """Operations: functions of a trained model and data in its space."""
 
-from vaekit.operations.explore import embed, interpolate, traverse
+from vaekit.operations.explore import embed, interpolate, line, traverse
 from vaekit.operations.generate import decode, reconstruct, sample
 from vaekit.operations.score import bound, log_likelihood, p_values, score
 
@@ -9,6 +9,7 @@ __all__ = [
     "decode",
     "embed",
     "interpolate",
+    "line",
     "log_likelihood",
     "p_values",
     "reconstruct",

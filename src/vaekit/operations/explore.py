@@ -49,8 +49,14 @@ def interpolate(model: VAE, a: Tensor, b: Tensor, steps: int = 9, c: Tensor | No
     Returns:
         (steps, *shape) centres of p(x | z).
     """
-    start, end = model.encode(a, c), model.encode(b, c)
-    weight = torch.linspace(0, 1, steps, device=a.device)
+    return line(model, model.encode(a, c), model.encode(b, c), steps, c)
+
+
+@torch.no_grad()
+def line(model: VAE, start: Any, end: Any, steps: int = 9, c: Tensor | None = None) -> Tensor:
+    """The straight line between two codes (1, *latent), decoded, (steps, *shape)."""
+    first = start[0] if isinstance(start, list) else start
+    weight = torch.linspace(0, 1, steps, device=first.device)
     return center(model.decode(_line(start, end, weight), _rows(c, steps)))
 
 

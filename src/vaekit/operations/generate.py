@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vaekit.distributions import Noise, center
+from vaekit.distributions import Noise, center, draw
 from vaekit.model import VAE
 
 
@@ -36,10 +36,12 @@ def reconstruct(model: VAE, x: Tensor, c: Tensor | None = None, mask: Tensor | N
 
 
 @torch.no_grad()
-def decode(model: VAE, z: Tensor, c: Tensor | None = None, size: int = 1024) -> Tensor:
-    """Codes (N, D) decoded: the centre of each p(x | z), (N, *shape)."""
-    parts = [
-        center(model.decode(z[i : i + size], None if c is None else c[i : i + size]))
-        for i in range(0, len(z), size)
-    ]
+def decode(
+    model: VAE, z: Tensor, c: Tensor | None = None, noise: Noise | None = None, size: int = 1024
+) -> Tensor:
+    """Codes (N, D) decoded: the centre of each p(x | z), or with noise a draw from it, (N, *shape)."""
+    parts = []
+    for start in range(0, len(z), size):
+        px = model.decode(z[start : start + size], None if c is None else c[start : start + size])
+        parts.append(center(px) if noise is None else draw(px, noise)[0])
     return torch.cat(parts)

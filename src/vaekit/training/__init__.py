@@ -1,6 +1,7 @@
 """Training: one loop for every objective."""
 
 from vaekit.training.checkpoint import load_checkpoint, save_checkpoint
+from vaekit.training.linear import pca_start
 from vaekit.training.measure import Speed, measure
 from vaekit.training.meter import Meter
 from vaekit.training.optimizer import Adam
@@ -9,5 +10,5 @@ from vaekit.training.train import Progress, averaged, fit, start, threads, train
 
 __all__ = [
     "Adam", "Meter", "Progress", "Speed", "State", "averaged", "fit", "load_checkpoint", "measure",
-    "save_checkpoint", "start", "threads", "train", "warm_cosine",
+    "pca_start",    "save_checkpoint", "start", "threads", "train", "warm_cosine",
 ]  # fmt: skip
