@@ -7,29 +7,34 @@
     kl, variance (D,)        of each latent dimension, in the order of `order`
     quantile_*   (5, m)      columns of real and of sampled rows
 
+A table has what `evidence_tables` says in place of items, samples, walks and quantiles.
+
 Beside these stand a few facts: which of them there are, and how many items were looked at.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaekit.data import Items, Kind
+from vaekit.data import Items, Kind, Table, TableSource
 from vaekit.distributions import Noise, center, spread
 from vaekit.evaluation.latents import Codes, codes
 from vaekit.evaluation.likelihood import scores
 from vaekit.model import VAE
 from vaekit.operations import reconstruct, sample
 from vaekit.priors import StandardNormal
+from vaekit.report import evidence_tables
 from vaekit.report.neighbors import copy_rate, nearest
 from vaekit.report.view import View, values
 
 SEEN, FEWEST = 2_000, 128  # held-out items that are looked at; of large ones fewer
+SEEN_ROWS = 5_000  # of a table: errors of distributions need more
 NUMBERS = 2_000_000  # values in all of them: each is decoded often, and a report must not take minutes
 SHOWN = 8  # items in each of best, median and worst
 SAMPLES, COMPARED = 64, 256  # samples that are drawn, and that the copy rate is taken over
@@ -51,7 +56,8 @@ def gather(model: VAE, kind: Kind, train: Items, heldout: Items, seed: int = 0) 
         model: Trained; looked at in evaluation mode and left in the mode it was in.
         kind: What the data are.
         train: Training items, searched for the nearest ones of samples.
-        heldout: Held-out items; of more than 2 000 so many, spread evenly, and of large ones fewer.
+        heldout: Held-out items; of more than 2 000 so many (5 000 rows of a table), spread evenly, and of large ones
+            fewer.
         seed: Of samples and random choices; the same seed gives the same arrays.
 
     Returns:
@@ -60,13 +66,17 @@ def gather(model: VAE, kind: Kind, train: Items, heldout: Items, seed: int = 0) 
     was = model.training
     model.eval()
     try:
-        seen = heldout.subset(_spaced(len(heldout), max(FEWEST, min(SEEN, NUMBERS // math.prod(kind.shape)))))
+        most = SEEN_ROWS if isinstance(kind, Table) else SEEN
+        seen = heldout.subset(_spaced(len(heldout), max(FEWEST, min(most, NUMBERS // math.prod(kind.shape)))))
         found, score, view = codes(model, seen), scores(model, seen), View(kind)
         order = _order(found, model)
         arrays = _facts(model, view, train, heldout, seen)
-        arrays |= _items(model, view, seen, score)
         arrays |= _latent(model, kind, seen, found, order)
-        arrays |= _walks(model, view, seen, score, found, order)
+        path = _path(model, seen, score, found, order)
+        if isinstance(kind, Table):
+            return arrays | _table(model, kind, view, train, seen, path, seed)
+        arrays |= _items(model, view, seen, score)
+        arrays |= {} if path is None else _walks(model, view, path)
         if _can_sample(model):
             arrays |= _samples(model, view, train, seen, seed)
             arrays |= {} if view.form == "pictures" else _quantiles(model, kind, seen, seed)
@@ -146,10 +156,8 @@ def _samples(model: VAE, view: View, train: Items, seen: Items, seed: int) -> Ar
 
 def _conditions(model: VAE, kind: Kind, n: int, seed: int) -> Tensor | None:
     """Conditions as frequent as they were in training, (n, A); None for an unconditional model."""
-    if not getattr(kind, "conditional", False) or not kind.labels:
-        return None
-    index = Noise(seed, "report labels").choice(kind.frequencies or [1.0] * len(kind.labels), n)
-    return kind.condition(index).to(_device(model))
+    c = kind.conditions(n, None, Noise(seed, "report labels"))
+    return None if c is None else c.to(_device(model))
 
 
 def _quantiles(model: VAE, kind: Kind, seen: Items, seed: int) -> Arrays:
@@ -171,6 +179,39 @@ def _span(quantiles: np.ndarray) -> np.ndarray:
     """The distance from the lowest to the highest quantile; 1 for a constant."""
     span = quantiles[-1] - quantiles[0]
     return np.where(span > 0, span, 1.0)
+
+
+# ---------------------------------------------------------------------- tables
+
+
+def _table(
+    model: VAE, kind: Table, view: View, train: Items, seen: Items, path: _Path | None, seed: int
+) -> Arrays:
+    """Columns, pairs, holes and rows of samples; reconstructions; what each latent dimension does to columns."""
+    arrays = evidence_tables.described(kind) | evidence_tables.rebuilt(model, kind, seen)
+    if path is not None:
+        ends = path.walk[:, [0, -1]].transpose(0, 1)
+        arrays |= evidence_tables.changed(model, kind, ends, path.c) | {"change_dims": path.dims.numpy()}
+    if not _can_sample(model):
+        return arrays
+    n = max(len(seen), min(COMPARED, len(train)))
+    c = _conditions(model, kind, n, seed)
+    drawn = kind.decode(sample(model, n, c, seed=seed), c)
+    trained = evidence_tables.frame_of(kind, train.subset(_spaced(len(train), len(seen))))
+    arrays |= evidence_tables.sampled(kind, evidence_tables.frame_of(kind, seen), drawn, trained)
+    # cells as they would be stored: a sampled row that repeats a training row is at distance 0 from it
+    stored = Items(kind.store(TableSource(drawn.head(COMPARED))), kind)
+    return arrays | _copies(view, stored, seen.subset(_spaced(len(seen), COMPARED)), train, seed)
+
+
+def _copies(view: View, drawn: Items, held: Items, train: Items, seed: int) -> Arrays:
+    """How near samples and held-out rows come to training rows."""
+    both = [view.compared(values(items.batch(torch.arange(len(items))))) for items in (drawn, held)]
+    distance = nearest(torch.cat(both), train, view, seed)[0]
+    return {
+        "copy_sample_distance": distance[: len(drawn)], "copy_heldout_distance": distance[len(drawn) :],
+        "copy_rate": np.array(copy_rate(distance[: len(drawn)], distance[len(drawn) :])),
+    }  # fmt: skip
 
 
 # ---------------------------------------------------------------------- latents
@@ -204,25 +245,50 @@ def _principal(mean: Tensor) -> Arrays:
     return {"latent_pca": (mean @ axes).float().numpy(), "latent_pca_share": share.numpy()}
 
 
-def _walks(model: VAE, view: View, seen: Items, score: Tensor, found: Codes, order: Tensor) -> Arrays:
-    """Traversals of the most active dimensions from the median item's code."""
+@dataclass(frozen=True)
+class _Path:
+    """Codes along the most active dimensions, from the median item's code.
+
+    Attributes:
+        walk: (d, 9, D).
+        dims: (d,) which dimensions.
+        start: (d,) where the item's own code lies, in standard deviations of the prior.
+        c: (1, A) the item's condition, or None.
+    """
+
+    walk: Tensor
+    dims: Tensor
+    start: Tensor
+    c: Tensor | None
+
+
+def _path(model: VAE, seen: Items, score: Tensor, found: Codes, order: Tensor) -> _Path | None:
+    """Where to walk; None for codes that are no vectors."""
     median = score.argsort(stable=True)[len(score) // 2 : len(score) // 2 + 1]
     batch = seen.batch(median).to(_device(model))
     z = model.encode(batch.x, batch.c, batch.mask)
     if not isinstance(z, Tensor) or z.dim() != 2:  # several variables, or maps of codes
-        return {}
+        return None
     active = order[found.active[order]]
     dims = (active if len(active) else order[:3])[:DIMS]
     middle, scale = _reach(model.posterior(batch.x, batch.c, batch.mask)[-1].p, found, z)
-    steps = torch.linspace(-REACH, REACH, STEPS)
-    walk = z.repeat(len(dims) * STEPS, 1)  # (dims · 9, D)
+    walk = z.repeat(len(dims), STEPS, 1)  # (d, 9, D)
     for i, dim in enumerate(dims):
-        walk[i * STEPS : (i + 1) * STEPS, dim] = middle[dim] + scale[dim] * steps.to(z)
-    c = None if batch.c is None else batch.c.expand(len(walk), -1)
-    shown = view.shown(center(model.decode(walk, c)))
+        walk[i, :, dim] = middle[dim] + scale[dim] * _steps().to(z)
+    return _Path(walk, dims, ((z[0] - middle) / scale)[dims.to(z.device)].cpu(), batch.c)
+
+
+def _steps() -> Tensor:
+    return torch.linspace(-REACH, REACH, STEPS)
+
+
+def _walks(model: VAE, view: View, path: _Path) -> Arrays:
+    """Traversals of the most active dimensions."""
+    flat = path.walk.flatten(0, 1)  # (d · 9, D)
+    shown = view.shown(center(model.decode(flat, None if path.c is None else path.c.expand(len(flat), -1))))
     return {
-        "walk_x": shown.reshape(len(dims), STEPS, *shown.shape[1:]), "walk_dims": dims.numpy(),
-        "walk_steps": steps.numpy(), "walk_start": ((z[0] - middle) / scale)[dims.to(z.device)].cpu().numpy(),
+        "walk_x": shown.reshape(len(path.dims), STEPS, *shown.shape[1:]), "walk_dims": path.dims.numpy(),
+        "walk_steps": _steps().numpy(), "walk_start": path.start.numpy(),
     }  # fmt: skip
 
 

@@ -24,7 +24,8 @@ Facts = dict[str, Any]
 PICTURES = 3_400_000  # bytes of all pictures together: in base64, with the text, they stay below 5 MB
 LONGEST = 60_000  # characters of a configuration that are shown
 SECTIONS = (
-    ("data", "Data"), ("training", "Training"), ("reconstructions", "Reconstructions"), ("samples", "Samples"),
+    ("data", "Data"), ("training", "Training"), ("columns", "Columns"), ("pairs", "Pairs"),
+    ("reconstructions", "Reconstructions"), ("missing", "Missing cells"), ("samples", "Samples"),
     ("traversals", "Traversals"), ("latent", "Latent space"), ("kl", "Dimensions"), ("figures", "Figures"),
     ("configuration", "Configuration"), ("next", "What to do next"),
 )  # fmt: skip
@@ -105,14 +106,18 @@ def _context(
     form, stochastic = str(evidence.get("form", "")), bool(evidence.get("stochastic", True))
     can_sample = bool(evidence.get("samples", True))
     shown, more = words.labels(card)
-    shapes = (("samples", "tall", form == "pictures"), ("latent", "wide", "latent_pca" in evidence))
+    shapes = (
+        ("samples", "tall", form == "pictures"), ("latent", "wide", "latent_pca" in evidence),
+        ("columns", "wide", True), ("traversals", "wide", form == "table"),
+    )  # fmt: skip
     context = {
         "title": str(run.get("name") or path.resolve().name), "preset": run.get("preset"), "course": _course(run),
         "objective": str(run.get("objective") or ""),
         "verdict": words.verdict(_mapping(run.get("metrics")), evidence),
         "advice": words.advice(run, records, evidence, words.source(run)),
         "facts": words.facts(card, run), "labels": shown, "more_labels": more,
-        "reasons": _sentences(card.get("reasons")), "notes": _sentences(card.get("notes")),
+        "reasons": words.reasons(card), "types": words.types(card), "table": words.fidelity(evidence),
+        "rows": words.rows(evidence), "notes": _sentences(card.get("notes")),
         "pictures": embedded(drawn), "form": form,
         "shapes": {name: shape for name, shape, there in shapes if there},
         "has_rate": stochastic and (bool(evidence) or len(series(records, "elbo")[0]) > 0),
@@ -131,11 +136,12 @@ def _context(
 
 def _present(id: str, context: Facts) -> bool:
     """Whether a section of the template has something in it."""
-    if id in ("training", "reconstructions", "traversals", "latent"):
+    if id in ("training", "columns", "pairs", "reconstructions", "missing", "traversals", "latent"):
         return {"training": "loss"}.get(id, id) in context["pictures"]
     parts = {
-        "data": context["facts"] or context["reasons"] or context["notes"],
-        "samples": "samples" in context["pictures"] or context["copies"] or not context["can_sample"],
+        "data": context["facts"] or context["types"]["rows"] or context["reasons"] or context["notes"],
+        "samples": context["rows"] or "samples" in context["pictures"] or context["copies"]
+        or not context["can_sample"],
         "kl": "kl" in context["pictures"] or not context["stochastic"],
         "figures": context["figures"], "configuration": context["config"], "next": True,
     }  # fmt: skip

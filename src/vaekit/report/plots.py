@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 
 from vaekit import files
-from vaekit.report import charts, grids, rows
+from vaekit.report import charts, grids, rows, tables
 from vaekit.report.style import styled
 
 Arrays = dict[str, np.ndarray]
 Records = list[dict[str, Any]]
-NAMES = ("loss", "reconstructions", "samples", "traversals", "latent", "kl")
+NAMES = (
+    "loss", "columns", "pairs", "reconstructions", "missing", "samples", "traversals", "latent", "kl",
+)  # fmt: skip
 NEEDS = {"reconstructions": "items_x", "samples": "sample_x", "traversals": "walk_x"}
+TABLE_NEEDS = {
+    "columns": "column_index", "pairs": "pair_worst", "reconstructions": "rebuilt_index", "missing": "hole_real",
+    "traversals": "change_size",
+}  # fmt: skip
 
 
 def draw(
@@ -52,11 +58,13 @@ def _content(
 ) -> bytes | None:
     if name == "loss":
         return charts.loss(records, run)
-    if name in NEEDS:
-        if NEEDS[name] not in evidence:
-            return None
-        if str(evidence["form"]) == "pictures":
-            sheet: Callable[[Arrays], bytes] = getattr(grids, name)
-            return sheet(evidence)
+    if name in ("latent", "kl"):
+        return charts.latent(evidence) if name == "latent" else charts.kl(evidence)
+    form = str(evidence.get("form", ""))
+    needed = (TABLE_NEEDS if form == "table" else NEEDS).get(name)
+    if needed not in evidence:
+        return None
+    if form == "rows" or form == "points":
         return getattr(rows, name)(evidence, names)
-    return charts.latent(evidence) if name == "latent" else charts.kl(evidence)
+    sheet: Callable[[Arrays], bytes] = getattr(tables if form == "table" else grids, name)
+    return sheet(evidence)

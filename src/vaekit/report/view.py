@@ -1,4 +1,4 @@
-"""How items of a kind are looked at: as pictures, as points of a plane, or as rows of a table."""
+"""How items of a kind are looked at: as pictures, as points of a plane, as rows of numbers, or as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vaekit.data import Batch, Kind
+from vaekit.data import Batch, Kind, Table
+from vaekit.report.parts import Parts
 
 PICTURE_VALUES = 12_000  # bytes of one picture that is kept; some 300 of them make three megabytes at most
 COMPARED_SIDE = 64  # larger pictures are compared at this size, which bounds time and memory
@@ -24,7 +25,8 @@ class View:
         kind: The kind of data.
 
     Attributes:
-        form: "pictures" (H, W[, 3]) uint8; "points" (2,) in the data's units; "rows" (columns,) as the model sees them.
+        form: "pictures" (H, W[, 3]) uint8; "points" (2,) in the data's units; "rows" (columns,) as the model sees them;
+            "table", whose items are looked at column by column.
         columns: Which columns of a row are shown.
     """
 
@@ -33,6 +35,8 @@ class View:
         self.shape = tuple(kind.shape)
         pictures = hasattr(kind, "picture") and len(self.shape) == 3
         self.form = "pictures" if pictures else "points" if self.shape == (2,) else "rows"
+        if isinstance(kind, Table):
+            self.form, self._parts = "table", Parts(kind)
         count = math.prod(self.shape)
         self.columns = np.unique(np.linspace(0, count - 1, min(count, COLUMNS)).round().astype(int))
 
@@ -56,6 +60,8 @@ class View:
 
     def compared(self, x: Tensor) -> Tensor:
         """(N, *shape) → (N, F): the values between which distances are taken."""
+        if self.form == "table":
+            return self._parts.features(x)
         if self.form == "pictures":
             x = _shrunk(x, min(1.0, COMPARED_SIDE / max(self.shape[1:])))
         return x.flatten(1).float()

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from vaekit.report.charts import series
-from vaekit.report.style import number
+from vaekit.report.style import number, word
 
 Arrays = dict[str, np.ndarray]
 LABELS = 40  # listed at most
+TYPES, SENTENCES = 60, 40  # columns of a table, and reasons
 MEANINGS = {
     "elbo": ("ELBO", "a lower bound of log p(x), nats per item; higher is better"),
     "rate": ("rate", "KL(q(z | x) ‖ p(z)): what the code costs, nats per item"),
@@ -84,16 +85,80 @@ def facts(card: dict[str, Any], run: dict[str, Any]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if data.get("path"):
         found.append(("source", base(data["path"])))
+    of_table = _mappings(card.get("types"))  # its parts and their likelihoods are the columns'
     for name in ("kind", "count", "shape", "dtype", "range", "likelihood", "binarize"):
-        value = card.get(name)
+        value = None if of_table and name in ("shape", "likelihood") else card.get(name)
         if value not in (None, "", [], "none"):
             found.append((name, spoken(value, " to " if name == "range" else " × ")))
     if real(data.get("count")) is not None and real(data.get("heldout")) is not None:
         found.append(("split", f"{number(data['count'])} for training, {number(data['heldout'])} held out"))
+    if of_table:
+        found.append(("columns", number(len(of_table))))
     same, constant = real(card.get("duplicates")), real(_mapping(card.get("constant_features")).get("count"))
     found += [("duplicates", f"{same:.1%} of the items")] if same else []
     found += [("constant", f"{number(constant)} of the values of every item")] if constant else []
     return found + ([("unlabelled", spoken(card["unlabelled"]))] if real(card.get("unlabelled")) else [])
+
+
+def reasons(card: dict[str, Any]) -> list[str]:
+    """Why the data are treated so; the reasons of a table's columns stand beside them, in `types`."""
+    told = tuple(f"{column.get('name')}: " for column in _mappings(card.get("types")))
+    found = card.get("reasons")
+    sentences = [str(item) for item in found] if isinstance(found, list) else []
+    return [sentence for sentence in sentences if not (told and sentence.startswith(told))][:SENTENCES]
+
+
+def types(card: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a table: name, type, what is in it, why; and how many are not listed."""
+    found = _mappings(card.get("types"))
+    rows = [(spoken(column.get("name")), _type(column), _content(column), spoken(column.get("why")))
+            for column in found[:TYPES]]  # fmt: skip
+    return {"rows": rows, "more": max(0, len(found) - TYPES)}
+
+
+def _type(column: dict[str, Any]) -> str:
+    role = column.get("role")
+    return spoken(column.get("type")) + (f", {role}" if role in ("given", "left out") else "")
+
+
+def _content(column: dict[str, Any]) -> str:
+    """The range or the number of categories, and the share of holes."""
+    parts = []
+    if "low" in column and "high" in column:
+        ends = dict.fromkeys((_end(column["low"]), _end(column["high"])))  # one where they are the same
+        parts.append(" to ".join(ends))
+    if real(column.get("categories")) is not None:
+        parts.append(f"{spoken(column['categories'])} values")
+    holes = real(column.get("holes"))
+    return ", ".join(parts + ([f"{100 * holes:.2g} % empty"] if holes else []))
+
+
+def _end(value: Any) -> str:
+    return spoken(value).removesuffix(" 00:00:00").removeprefix("0 days ")[:40]
+
+
+def fidelity(evidence: Arrays) -> dict[str, str]:
+    """Mean errors of columns and of pairs, each beside its floor."""
+    found = {}
+    if len(evidence.get("table_shape", ())) and "table_floor" in evidence:
+        found["shape"], found["shape_floor"] = (
+            f"{evidence[name].mean():.3f}" for name in ("table_shape", "table_floor")
+        )
+    if "pair_mean" in evidence:
+        found["trend"], found["trend_floor"] = (f"{value:.3f}" for value in evidence["pair_mean"])
+        found["paired"] = number(len(evidence.get("pair_compared", ())))
+    found["columns"] = number(len(evidence.get("table_names", ())))
+    return found
+
+
+def rows(evidence: Arrays) -> dict[str, Any] | None:
+    """Sampled rows as text: the names of the columns, cells, and how many columns are not shown."""
+    if "row_cells" not in evidence or "row_names" not in evidence:
+        return None
+    return {
+        "names": [word(name, 24) for name in evidence["row_names"]],
+        "cells": evidence["row_cells"].tolist(), "more": int(evidence.get("row_more", 0)),
+    }  # fmt: skip
 
 
 def labels(card: dict[str, Any]) -> tuple[list[tuple[str, str]], int]:
@@ -199,3 +264,7 @@ def real(value: Any) -> float | None:
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
