@@ -1,0 +1,449 @@
+"""Variational autoencoders as scikit-learn estimators: a transformer and density, and an outlier detector.
+
+They train in memory, on the processor, and leave no files. The same data give the same model at every fit: training
+uses one thread, and a fitted model answers in float64, so that a row's result does not depend on the rows beside it.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin
+from sklearn.utils import check_array, check_random_state, check_scalar
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vaekit import model as models
+    from vaekit.data import Batch, Items, Kind
+
+DRAWS = 16  # of z for each row's bound
+CHUNK = 1_024  # rows at once
+FEW = 50  # with fewer rows none are held out, and a warning is given
+FEWEST_STEPS, MOST_STEPS = 300, 20_000  # where no steps are given
+LOOKS = 20  # how often training looks at the held-out rows
+SCARCE = (
+    2_000  # with fewer rows all of them train in the end, for as many steps as served the held-out ones best
+)
+ORDINARY, ENOUGH = 0.01, 99  # share of ordinary rows that "auto" flags; fewest rows that have such a quantile
+
+
+class _Autoencoder(BaseEstimator):
+    """What both estimators do: fit a model in memory, and bound log p(x) of rows."""
+
+    _keeps_held_out = False  # whether something is read off rows that the model has not seen
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        preset: str = "vae",
+        steps: int | None = None,
+        batch_size: int = 128,
+        learning_rate: float = 2e-3,
+        random_state: Any = 0,
+    ) -> None:
+        self.n_components, self.preset, self.steps = n_components, preset, steps
+        self.batch_size, self.learning_rate, self.random_state = batch_size, learning_rate, random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """A lower bound of log p(x) for each row, the ELBO; larger is more normal.
+
+        Args:
+            X: (N, D) rows.
+
+        Returns:
+            (N,) nats, a density in X's own units. A row's 16 draws depend on its content only. The preset
+            `autoencoder` has no density: it gives the log-likelihood of the row given its code.
+        """
+        check_is_fitted(self)
+        return _bounds(self.model_, self._items(X))
+
+    def _train(self, X: Any) -> tuple[Items, Items]:
+        """Fit the model to rows.
+
+        Returns:
+            All rows, and those of them that were held out.
+        """
+        self._check_arguments()
+        kind, items = self._kind_and_items(X)
+        if len(items) < FEW:
+            warnings.warn(f"few rows: {len(items)} say little about a density; {FEW} or more are better",
+                          UserWarning, stacklevel=3)  # fmt: skip
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self.n_components_ = self.n_components or min(16, max(1, self.n_features_in_ // 2))
+        self.kind_, (seen, heldout) = kind, _split(items, seed)
+        steps = self.steps or _steps(len(seen), self.batch_size)
+        self.model_, self.n_iter_ = self._best(seen, heldout, seed, steps)
+        if len(heldout) and len(items) < SCARCE and not self._keeps_held_out:
+            self.model_, _ = self._best(items, _first(items, 0), seed, steps, until=self.n_iter_)
+        return items, heldout
+
+    def _kind_and_items(self, X: Any) -> tuple[Kind, Items]:
+        """What X is, and its rows: the one place where training data come in."""
+        from vaekit.data import Items, Vectors
+        from vaekit.data.vectors import moments
+
+        if _is_table(X):
+            return self._table(X)
+        values = self._checked(X, reset=True)
+        mean, scale = moments(values)
+        kind = Vectors(values.shape[1], mean.tolist(), scale.tolist(), missing=bool(np.isnan(values).any()))
+        return kind, Items(kind.store(values), kind)
+
+    def _items(self, X: Any) -> Items:
+        """Rows of the kind that was fitted: the one place where other data come in."""
+        from vaekit.data import Items, Table
+
+        if isinstance(self.kind_, Table):
+            validate_data(self, X, reset=False, skip_check_array=True)
+            return Items(self.kind_.store(X), self.kind_)
+        return Items(self.kind_.store(self._checked(X, reset=False)), self.kind_)
+
+    def _table(self, X: Any) -> tuple[Kind, Items]:
+        """A frame with columns that are not numbers: each gets the likelihood that suits it."""
+        from vaekit.data import build, detect, read
+
+        validate_data(self, X, reset=True, skip_check_array=True)
+        source = read(X)
+        kind, _ = detect(source)
+        return kind, build(source, kind)
+
+    def _checked(self, X: Any, reset: bool) -> np.ndarray:
+        fewest = 2 if reset else 1
+        return validate_data(
+            self, X, reset=reset, dtype=(np.float64, np.float32), ensure_all_finite="allow-nan",
+            ensure_min_samples=fewest,
+        )  # fmt: skip
+
+    def _check_arguments(self) -> None:
+        for name in ("n_components", "steps", "batch_size"):
+            value = getattr(self, name)
+            if value is not None or name == "batch_size":
+                check_scalar(value, name, Integral, min_val=1)
+        check_scalar(self.learning_rate, "learning_rate", Real, min_val=0, include_boundaries="neither")
+
+    def _best(
+        self, seen: Items, heldout: Items, seed: int, steps: int, until: int | None = None
+    ) -> tuple[models.VAE, int]:
+        """The model as it was when it explained the held-out rows best, in float64, and the step of that.
+
+        Args:
+            seen, heldout: Rows to train on and rows to choose by.
+            seed: Of weights, order and noise.
+            steps: How long training is to take.
+            until: The step to stop at before.
+        """
+        from vaekit.config import checked
+        from vaekit.prepare import compose
+        from vaekit.training import Adam, pca_start, threads, train, warm_cosine
+
+        config = checked(source="rows", preset=self.preset, latent=int(self.n_components_), seed=seed)
+        optimizer = Adam(self.learning_rate, clip=20 * math.sqrt(self.n_features_in_))
+        with threads(1):  # how sums are split among threads would decide their last bits
+            model, objective = compose(self.kind_, config, steps)
+            pca_start(model, seen)
+            scarce = len(seen) + len(heldout) < SCARCE and len(heldout) > 1
+            best = _Best(model, heldout, cautious=scarce and not self._keeps_held_out)
+            last = steps if until is None else until
+            for now in train(
+                model, objective, seen, steps=steps, batch_size=self.batch_size, optimizer=optimizer,
+                decay=warm_cosine, seed=seed, clock=lambda: 1.0 if best.now >= last else best.now / steps,
+            ):  # fmt: skip
+                best.now = now.step
+                if now.step % max(1, steps // LOOKS) == 0 or now.step == last:
+                    best.look(now.step)
+        step, _, tensors = best.kept[0]
+        model.load_state_dict(tensors)
+        return model.double().eval().requires_grad_(False), step
+
+
+class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Autoencoder):
+    """A variational autoencoder of rows of numbers: codes, log-density bounds, new rows.
+
+    Columns are standardised, so their units do not matter, and training begins at probabilistic PCA. With 50 rows or
+    more, a tenth to a fifth of them is held out, and the weights that explained those best are kept. Of fewer than
+    2 000, all then train a new model, for the fewest steps whose weights were not worse by more than a standard error.
+
+    Args:
+        n_components: Latent dimensions; None is half of the columns, at most 16.
+        preset: Name of the variant, as `vaekit presets` lists them.
+        steps: Optimizer steps; None is 5 for each row up to 2 000, or 100 passes if that is more, 300 to 20 000 in all.
+        batch_size: Rows of a step.
+        learning_rate: Highest learning rate; it warms up and then falls along a cosine.
+        random_state: Of weights, order and noise; 0 gives the same model at every fit, None another one.
+
+    Attributes:
+        model_: The trained `vaekit.VAE`, in float64.
+        kind_: The kind of the data, with the columns' means and scales.
+        n_components_: Latent dimensions.
+        n_iter_: The optimizer step whose weights were kept; 0 is probabilistic PCA.
+        n_features_in_, feature_names_in_: Number of columns, and their names if they had any.
+
+    Source: Kingma, Welling (2014), arXiv:1312.6114.
+
+    Example:
+        >>> X = np.random.default_rng(0).normal(size=(200, 1)) * [1.0, 2.0, 3.0]
+        >>> vae = VAE(n_components=1, steps=50).fit(X)
+        >>> vae.transform(X).shape, vae.inverse_transform(vae.transform(X)).shape, vae.sample(5).shape
+        ((200, 1), (200, 3), (5, 3))
+    """
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on rows.
+
+        Args:
+            X: (N, D) numbers; NaN where a value was not observed.
+            y: Unused.
+
+        Raises:
+            ValueError: X or an argument cannot be used.
+        """
+        self._train(X)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """The mean of q(z | x) for each row, (N, D) → (N, n_components)."""
+        from vaekit.operations import embed
+
+        check_is_fitted(self)
+        found = [embed(self.model_, b.x, mask=b.mask)[0].numpy() for b in _batches(self._items(X))]
+        return np.concatenate(found)
+
+    def inverse_transform(self, Z: Any) -> np.ndarray:
+        """The centre of p(x | z) for each code, (N, n_components) → (N, D) in the units of X.
+
+        Raises:
+            ValueError: The codes have another width.
+        """
+        from torch import from_numpy
+
+        from vaekit.operations import decode
+
+        check_is_fitted(self)
+        codes = check_array(Z, dtype=np.float64, copy=True)
+        if codes.shape[1] != self.n_components_:
+            raise ValueError(f"codes of {self.n_components_} numbers are expected, not of {codes.shape[1]}")
+        return self.kind_.decode(decode(self.model_, from_numpy(codes)))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The mean of `score_samples`: larger is better, so that searches over arguments can compare models."""
+        return float(self.score_samples(X).mean())
+
+    def sample(self, n: int = 1, random_state: Any = 0) -> np.ndarray:
+        """New rows: z ~ p(z), x ~ p(x | z).
+
+        Args:
+            n: How many.
+            random_state: The same number gives the same rows.
+
+        Returns:
+            (n, D) in the units of X.
+
+        Raises:
+            ValueError: The preset has no prior to draw from.
+        """
+        from vaekit.operations import sample
+
+        check_is_fitted(self)
+        check_scalar(n, "n", Integral, min_val=1)
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        return self.kind_.decode(sample(self.model_, n, seed=seed))
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+
+class VAEOutlierDetector(OutlierMixin, _Autoencoder):
+    """Rows that a variational autoencoder finds improbable.
+
+    A row is an outlier where its bound of log p(x) is below `offset_`. With `contamination="auto"` the rows given are
+    taken for ordinary ones: `offset_` is the 1 % quantile of the scores of rows that were held out of the training, so
+    that about 1 % of ordinary rows are flagged wrongly. Fewer than 99 held-out rows (of about 500 in all) have no such
+    quantile; then the one lowest of all rows given is flagged (none of 50 or fewer), and of other ordinary rows up to a
+    few in a hundred. A number flags exactly that share of the rows given, ties aside.
+
+    Args:
+        n_components, preset, steps, batch_size, learning_rate, random_state: As in `VAE`.
+        contamination: "auto", or the share of outliers among the rows given, in (0, 0.5].
+
+    Attributes:
+        offset_: `decision_function` is `score_samples` less this; `predict` says −1 where that is negative.
+        model_, kind_, n_components_, n_iter_, n_features_in_, feature_names_in_: As in `VAE`.
+
+    Example:
+        >>> X = np.random.default_rng(0).normal(size=(200, 3))
+        >>> detector = VAEOutlierDetector(contamination=0.1, steps=50)
+        >>> int((detector.fit_predict(X) == -1).sum()), detector.predict([[9.0, 9.0, 9.0]])
+        (20, array([-1]))
+    """
+
+    _keeps_held_out = True  # for the quantile
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        contamination: str | float = "auto",
+        preset: str = "vae",
+        steps: int | None = None,
+        batch_size: int = 128,
+        learning_rate: float = 2e-3,
+        random_state: Any = 0,
+    ) -> None:
+        super().__init__(
+            n_components, preset=preset, steps=steps, batch_size=batch_size, learning_rate=learning_rate,
+            random_state=random_state,
+        )  # fmt: skip
+        self.contamination = contamination
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on rows and choose `offset_`.
+
+        Args:
+            X: (N, D) numbers; NaN where a value was not observed.
+            y: Unused.
+
+        Raises:
+            ValueError: X or an argument cannot be used.
+        """
+        if self.contamination != "auto":
+            check_scalar(self.contamination, "contamination", Real, min_val=0, max_val=0.5,
+                         include_boundaries="right")  # fmt: skip
+        items, heldout = self._train(X)
+        if self.contamination == "auto" and len(heldout) >= ENOUGH:
+            self.offset_ = _low(_bounds(self.model_, heldout))
+        else:
+            share = min(ORDINARY, 1 / len(items)) if self.contamination == "auto" else self.contamination
+            self.offset_ = _between(_bounds(self.model_, items), float(share))
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """`score_samples` less `offset_`: negative for outliers, (N,)."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """−1 for outliers and 1 for the rest, (N,)."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+
+def _is_table(X: Any) -> bool:
+    """Whether these are the columns of a DataFrame and not all of them are numbers."""
+    return hasattr(X, "dtypes") and hasattr(X, "columns") and any(
+        getattr(dtype, "kind", "O") not in "iuf" for dtype in list(X.dtypes)
+    )  # fmt: skip
+
+
+class _Best:
+    """The weights that explained the held-out rows best so far; the newest ones where none are held out.
+
+    Args:
+        model: What is trained.
+        heldout: Rows to choose by.
+        cautious: Prefer the earliest weights that are not worse than the best by more than a standard error, where
+            rows are scarce: a few rows cannot tell them apart, and what was trained longer has learned more by heart.
+
+    Source: Breiman, Friedman, Olshen, Stone (1984), Classification and regression trees (the rule of one standard
+        error).
+    """
+
+    def __init__(self, model: models.VAE, heldout: Items, cautious: bool) -> None:
+        self.model, self.heldout, self.cautious, self.now = model, heldout, cautious, 0
+        self.kept: list[tuple[int, np.ndarray, dict[str, Tensor]]] = []
+        self.look(0)
+
+    def look(self, step: int) -> None:
+        """Compare the model as it is after a step."""
+        from vaekit.evaluation import scores
+
+        tensors = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
+        if not len(self.heldout):
+            self.kept = [(step, np.zeros(0), tensors)]
+            return
+        looks = [*self.kept, (step, -scores(self.model.eval(), self.heldout).numpy(), tensors)]
+        best = max(looks, key=lambda look: look[1].mean())[1]
+        first = next(place for place, look in enumerate(looks) if self._near(best - look[1]))
+        self.kept = looks[first:]
+
+    def _near(self, gaps: np.ndarray) -> bool:
+        error = gaps.std(ddof=1) / math.sqrt(len(gaps)) if self.cautious else 0.0
+        return bool(gaps.mean() <= error)
+
+
+def _steps(rows: int, batch_size: int) -> int:
+    """Steps for a number of rows: 5 for each row up to 2000, or 100 passes over many rows, within bounds."""
+    passes = 100 * rows // min(batch_size, rows)
+    return min(MOST_STEPS, max(FEWEST_STEPS, min(5 * rows, 2_000), passes))
+
+
+def _split(items: Items, seed: int) -> tuple[Items, Items]:
+    """Rows to train on and rows held out: a fifth of few rows, a tenth of many, none of very few."""
+    from vaekit.distributions import Noise
+
+    rows = len(items)
+    count = 0 if rows < FEW else max(min(rows // 5, 100), min(rows // 10, 10_000))
+    order = Noise(seed, "split").permutation(rows)
+    return items.subset(order[count:].sort().values), items.subset(order[:count].sort().values)
+
+
+def _first(items: Items, count: int) -> Items:
+    import torch
+
+    return items.subset(torch.arange(count))
+
+
+def _batches(items: Items) -> Iterator[Batch]:
+    """Every row once, in float64; what float32 could not hold is the largest that it can."""
+    import torch
+
+    largest = torch.finfo(torch.float32).max
+    for batch in items.batches(CHUNK):
+        batch.x = batch.x.clamp(-largest, largest).double()
+        yield batch
+
+
+def _bounds(model: models.VAE, items: Items) -> np.ndarray:
+    """The ELBO of each row in the units of the data, (N,)."""
+    import torch
+
+    from vaekit.distributions import content_keys
+    from vaekit.operations import bound
+
+    found = []
+    for batch in _batches(items):
+        seen = batch.x if batch.mask is None else torch.where(batch.mask.bool(), batch.x, 0.0)
+        keys = content_keys(seen + 0.0)  # −0 and 0 are the same content
+        distortion, rate = bound(model, batch.x, mask=batch.mask, samples=DRAWS, rows=keys)
+        volume = 0.0 if items.kind is None else items.kind.log_volume(batch)
+        found.append(volume - distortion if rate is None else volume - distortion - rate)
+    return torch.cat(found).numpy()
+
+
+def _low(scores: np.ndarray) -> float:
+    """The score that a share of new ordinary rows is expected to fall below: the one of rank p (n + 1)."""
+    low = float(np.quantile(scores, ORDINARY, method="weibull"))
+    return _below(low)
+
+
+def _between(scores: np.ndarray, share: float) -> float:
+    """A value with that share of the scores below it, in the middle between two of them."""
+    ordered = np.sort(scores)
+    count = round(share * len(ordered))
+    return float(ordered[count - 1 : count + 1].mean()) if count else _below(float(ordered[0]))
+
+
+def _below(value: float) -> float:
+    """Just less, so that rounding does not decide about the row that the value comes from."""
+    return value - 1e-9 * (1 + abs(value))
