@@ -741,6 +741,18 @@ def test_figures_are_in_the_units_of_the_data(factor, tmp_path) -> None:
     assert scaled.metrics["rate"] == pytest.approx(plain.metrics["rate"], rel=10 * loose)
 
 
+def test_the_progress_line_is_in_the_units_of_the_data(tmp_path, monkeypatch) -> None:
+    """Running figures of training and held-out figures are of the same data in the same units."""
+    from vaekit.progress import Line
+
+    shown: list[dict[str, Any]] = []
+    monkeypatch.setattr(Line, "due", property(lambda self: True))
+    monkeypatch.setattr(Line, "show", lambda self, fraction, figures: shown.append(figures))
+    fit(1000 * table(300), tmp_path / "run", steps=200, evaluate_every=100)
+    near = [figures for figures in shown if figures["step"] in range(150, 199)]
+    assert near and all(abs(figures["elbo"] - figures["heldout_elbo"]) < 3 for figures in near)
+
+
 # --- one at a time
 
 HOLD = """

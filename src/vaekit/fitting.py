@@ -20,7 +20,7 @@ from torch import Tensor
 from vaekit import config as configuration
 from vaekit import files, outputs, pages, persistence
 from vaekit.config import Config
-from vaekit.data import Items
+from vaekit.data import Items, Kind
 from vaekit.errors import DivergedError, ResourceError
 from vaekit.evaluation import codes, evaluate, scores
 from vaekit.objectives import Distortion, Rate, at
@@ -87,6 +87,7 @@ class Fitting:
         self.looking = 0.0  # seconds of an evaluation on the watched items
         self.watched = _first(data.heldout, WATCHED)
         self.seen = _first(data.train, WATCHED)
+        self.volume = _volume(data.kind, self.seen)
 
     # ------------------------------------------------------------------ the course of a run
 
@@ -124,7 +125,9 @@ class Fitting:
         for now in progress:
             meter.add(now)
             if self.line.due:
-                self.line.show(now.fraction, {"step": now.step, **meter.figures(), **self._latest()})
+                self.line.show(
+                    now.fraction, {"step": now.step, **meter.figures(self.volume), **self._latest()}
+                )
             if now.step % (self.config.evaluate_every or 1) == 0 or now.fraction >= 1:
                 self._evaluate(now.step, now.lr, meter)
                 self._check_finite(now)
@@ -366,6 +369,11 @@ class Fitting:
         files.write_json(self.path / "data_card.json", self.data.card)
         files.write(self.path / "events.jsonl", "".join(json.dumps(event) + "\n" for event in self.events))
         files.write(self.path / "README.md", pages.folder(facts))
+
+
+def _volume(kind: Kind, items: Items) -> float:
+    """Nats between a log density of the model's values and one of the user's, in the mean over some items."""
+    return float(torch.as_tensor(kind.log_volume(items.batch(torch.arange(len(items))))).mean())
 
 
 def _first(items: Items, most: int) -> Items:

@@ -204,7 +204,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Autoencoder):
         """Train on rows.
 
         Args:
-            X: (N, D) numbers; NaN where a value was not observed.
+            X: (N, D) numbers, NaN where a value was not observed; or a DataFrame whose columns may hold words, truth
+                values and dates too, which then is a `Table`.
             y: Unused.
 
         Raises:
@@ -313,7 +314,8 @@ class VAEOutlierDetector(OutlierMixin, _Autoencoder):
         """Train on rows and choose `offset_`.
 
         Args:
-            X: (N, D) numbers; NaN where a value was not observed.
+            X: (N, D) numbers, NaN where a value was not observed; or a DataFrame whose columns may hold words, truth
+                values and dates too, which then is a `Table`.
             y: Unused.
 
         Raises:

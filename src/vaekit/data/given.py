@@ -172,7 +172,8 @@ def _told(column: Column, value: Any) -> float:
     try:
         code = float(column.codes(pd.Series([value], name=column.name, dtype=object))[0])
     except DataError as error:
-        raise UsageError("E103", error.message, hint=error.hint) from None
+        reason = error.message.partition(": ")[2]  # without the row, which there is none of
+        raise UsageError("E103", f"{column.name}={value} is impossible: {reason}", hint=error.hint) from None
     if np.isnan(code) and not column.holes:
         raise UsageError("E103", f"{column.name} was never empty in training.")
     if isinstance(column, Number) and (code < column.low or code > column.high):

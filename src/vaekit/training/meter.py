@@ -34,11 +34,16 @@ class Meter:
         self.steps += 1
         self.items += len(out.x) // out.samples
 
-    def figures(self) -> dict[str, Any]:
-        """The means, for people and for the record; what the model does not have is None."""
+    def figures(self, volume: float = 0.0) -> dict[str, Any]:
+        """The means, for people and for the record; what the model does not have is None.
+
+        Args:
+            volume: Nats that make a log density of the model's values one of the user's, in the mean over data.
+        """
         if self.sums is None:
             return {}
         distortion, rate, norm = (self.sums / self.steps).tolist()
+        distortion -= volume
         known = rate == rate  # a deterministic code has no rate
         return {
             "elbo": -(distortion + rate) if known else None,
