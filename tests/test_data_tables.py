@@ -436,3 +436,16 @@ def test_adult_comes_back():
     exact = [column for column in source.frame]
     assert list(back) == exact and (back.dtypes == source.frame.dtypes).all()
     pd.testing.assert_frame_equal(back, source.frame)
+
+
+def test_a_point_mass_on_a_grid_is_a_density_over_its_cell() -> None:
+    """The same column in metres and in decimetres: its density differs by log 10, special values and others alike."""
+    random = np.random.default_rng(0)
+    whole = np.where(random.random(400) < 0.5, 30, random.integers(0, 1_000, 400))
+    volumes = []
+    for scale in (1, 10):
+        kind, _ = detect_table(TableSource(pd.DataFrame({"x": whole / scale})))
+        assert kind.columns[0].grid == 1 / scale and kind.columns[0].special == [30 / scale]
+        items = kind.encode(kind.store(pd.DataFrame({"x": whole / scale})))
+        volumes.append(kind.log_volume(items).numpy())
+    assert np.allclose(volumes[1] - volumes[0], np.log(10), atol=1e-4)

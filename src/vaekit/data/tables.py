@@ -280,14 +280,29 @@ class Table(Kind):
         return Batch(x, c=c, mask=None if bool(mask.all()) else mask, y=labels)
 
     def log_volume(self, batch: Batch) -> float | Tensor:
-        """Σ log |d score / d value| over the numbers that count, (B,)."""
+        """Σ log |d score / d value| over the numbers that count, −log h for a point mass spread over its cell, (B,).
+
+        Every number on a grid of step h is so a density in its own units; for whole numbers (h = 1) it bounds their
+        probability. Categories, and point masses of a continuum, are probabilities.
+        """
         if not self._scored:
             return 0.0
         scores = batch.x[:, : len(self._scored)].double().cpu().numpy()
         each = np.stack([np.log(c.slope(scores[:, i])) for i, c in enumerate(self._scored)], 1)  # type: ignore[attr-defined]
         if batch.mask is not None:
             each = np.where(batch.mask[:, : len(self._scored)].cpu().numpy(), each, 0.0)
-        return torch.from_numpy(each.sum(1)).float().to(batch.x.device)
+        spread = self._spread(batch).to(batch.x.device)
+        return torch.from_numpy(each.sum(1)).float().to(batch.x.device) + spread
+
+    def _spread(self, batch: Batch) -> Tensor:
+        """−Σ log h over the point masses of numbers with steps h, (B,)."""
+        first, total = self.shape[0] - len(self._headed), torch.zeros(len(batch))
+        for place, column in enumerate(self._headed, start=first):
+            if isinstance(column, Number) and column.grid not in (0.0, 1.0):
+                special = batch.x[:, place].cpu() < len(column.special)
+                seen = True if batch.mask is None else batch.mask[:, place].cpu().bool()
+                total -= math.log(column.grid) * (special & seen)
+        return total
 
     # ------------------------------------------------------------------ from parts to cells
 
