@@ -710,3 +710,10 @@ def test_options_have_names_that_are_documented() -> None:
     for command in cli.app.registered_commands:
         known = set(inspect.signature(command.callback).parameters)
         assert set(expected.get(command.name, "").split()) <= known, command.name
+
+
+def test_a_p_value_that_cannot_be_small_is_said(monkeypatch) -> None:
+    """Eight held-out rows have no p-value below 1/9."""
+    assert "no p-value is below 0.11" in call("score", "v", "x.npy", "--out", "s.csv").err
+    assert "no p-value" not in call("score", "v", "x.npy", "--out", "s.csv", "--alpha", "0.2").err
+    assert "no p-value" not in call("score", "v", "x.npy", "--out", "s.csv", "--budget", "3").err

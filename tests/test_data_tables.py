@@ -449,3 +449,28 @@ def test_a_point_mass_on_a_grid_is_a_density_over_its_cell() -> None:
         items = kind.encode(kind.store(pd.DataFrame({"x": whole / scale})))
         volumes.append(kind.log_volume(items).numpy())
     assert np.allclose(volumes[1] - volumes[0], np.log(10), atol=1e-4)
+
+
+def test_whole_numbers_in_hundreds_stay_in_hundreds() -> None:
+    frame = pd.DataFrame({"income": np.random.default_rng(0).integers(10, 90, 300) * 100})
+    kind, reasons = detect_table(TableSource(frame))
+    assert kind.columns[0].grid == 100 and "steps of 100" in reasons[0] and kind.columns[0].word == "integer"
+    made = kind.decode(sample(presets.vae(kind, latent=2).model, 500, seed=1))
+    assert (made["income"] % 100 == 0).all() and made["income"].dtype == frame["income"].dtype
+
+
+def test_one_bad_date_is_named_and_not_a_good_one(tmp_path) -> None:
+    days = pd.date_range("2020-01-01", periods=40)
+    train_ = pd.DataFrame({"day": days.strftime("%d.%m.%Y"), "x": range(40)})
+    train_.assign(x=np.arange(40) % 7).to_csv(tmp_path / "a.csv", index=False)
+    kind, _ = detect_table(read(tmp_path / "a.csv"))
+    new = train_.assign(x=1)
+    new.loc[4, "day"] = "2020-31-31"
+    new.to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(
+        DataError, match=r"'day', row 4: '2020-31-31' is no date; .* like 31\.12\.2024"
+    ) as caught:
+        kind.store(read(tmp_path / "b.csv"))
+    assert caught.value.code == "E216" and "b.csv" in caught.value.where
+    text = pd.DataFrame({"day": ["03.02.2020"], "x": [1]})  # words in training's form are dates
+    assert kind.decode(kind.encode(kind.store(text)).x)["day"][0] == pd.Timestamp(2020, 2, 3)

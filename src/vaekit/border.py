@@ -11,6 +11,7 @@ import functools
 import inspect
 import json as json_
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
@@ -69,6 +70,7 @@ def command(
 def run(app: typer.Typer, words: list[str]) -> NoReturn:
     """Run a command; whatever goes wrong becomes a short message and an exit code."""
     debug = "--debug" in words
+    warnings.showwarning = _note
     try:
         code = app(words, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -80,6 +82,11 @@ def run(app: typer.Typer, words: list[str]) -> NoReturn:
         sys.exit(0)
     except Exception as error:
         sys.exit(_failed(error, debug))
+
+
+def _note(message: Warning | str, *place: Any, **more: Any) -> None:
+    """A warning as a sentence, without the line of our source that it came from."""
+    print(f"note: {message}", file=sys.stderr)
 
 
 def _failed(error: Exception, debug: bool) -> int:

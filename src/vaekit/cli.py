@@ -170,7 +170,8 @@ def score(
     """How odd each item is: −ELBO, and a p-value against the held-out data."""
     from vaekit import outputs
 
-    found = _open(run).score(source, alpha, budget)
+    opened = _open(run)
+    found = opened.score(source, alpha, budget)
     table = {
         "row": range(len(found.score)),
         "score": found.score,
@@ -181,7 +182,14 @@ def score(
         outputs.write_arrays(out, {name: _array(column) for name, column in table.items()})
     else:
         outputs.write_table(_tabular(out), table)
-    return {"n": len(found.score), "flagged": int(found.flag.sum()), "alpha": alpha, "out": str(out)}
+    result = {"n": len(found.score), "flagged": int(found.flag.sum()), "alpha": alpha, "out": str(out)}
+    least = 1 / (1 + len((opened.about.get("calibration") or {}).get("scores") or []))
+    if budget is not None or least <= alpha:
+        return result
+    note = (
+        f"note: so few were held out that no p-value is below {least:.2g}: --alpha {least:.2g} or --budget N"
+    )
+    return {**result, "text": f"{described(result)}\n{note}"}
 
 
 # ---------------------------------------------------------------------- items

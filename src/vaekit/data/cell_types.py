@@ -10,7 +10,21 @@ import numpy as np
 
 from vaekit.data.cells import WIDEST, Column
 
-MISSING = (b"", b"?", b"NA", b"N/A", b"NaN", b"nan", b"null", b"NULL", b"None", b"none")
+MISSING = (
+    b"",
+    b"?",
+    b"NA",
+    b"N/A",
+    b"n/a",
+    b"<NA>",
+    b"NaT",
+    b"NaN",
+    b"nan",
+    b"null",
+    b"NULL",
+    b"None",
+    b"none",
+)
 MISSING_NUMBERS = (b"-", b".")  # no number was given, where all others are numbers
 INFINITE = tuple(sign + word for sign in (b"", b"+", b"-") for word in (b"inf", b"infinity"))
 ALMOST, ENOUGH = 0.95, 20  # a column is numbers with mistakes from this share and this many on

@@ -128,7 +128,7 @@ class Number(Column):
     def word(self) -> str:  # type: ignore[override]
         if self.unit:
             return "time span" if self.dtype.startswith(("timedelta", "duration")) else "date"
-        return "integer" if self.grid == 1 else "number"
+        return "integer" if self.grid >= 1 else "number"
 
     @property
     def levels(self) -> int:  # type: ignore[override]

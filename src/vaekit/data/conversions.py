@@ -82,7 +82,12 @@ def _parsed(series: Any, wanted: str, where: object, types: Any) -> Any:
             return found
     row = int(np.flatnonzero(bad.to_numpy())[0])
     message = f"column {series.name!r}, row {row}: {wanted} are expected, not {str(series.iloc[row])[:40]!r}."
-    raise DataError("E216", message, where=where, hint="give the column as it was in training")
+    raise DataError(
+        "E216",
+        message,
+        where=where,
+        hint="mend the cell or empty it, or --set column.NAME=category when training",
+    )
 
 
 def read_again(series: Any, read_as: str, form: str) -> Any:

@@ -197,7 +197,8 @@ def _mixed(series: Any, holes: np.ndarray, name: str, table: TableSource) -> Dat
     """E215 with the first value of the rarest type."""
     kinds = [None if hole else type(value) for value, hole in zip(series, holes, strict=True)]
     counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds) if kind is not None}
-    rarest, usual = min(counts, key=lambda kind: counts[kind]), max(counts, key=lambda kind: counts[kind])
+    ranked = sorted(counts, key=lambda kind: counts[kind])
+    rarest, usual = ranked[0], ranked[-1]
     row = kinds.index(rarest)
     shown = repr(series[row])[:40]
     beside = f", most others {usual.__name__}" if len(counts) > 1 else ""

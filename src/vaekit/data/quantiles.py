@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 MOST_KNOTS = 256
+FEWEST_ROUNDED = 10  # different values that must be multiples of ten before the others are ruled out
 
 
 def fit_knots(values: np.ndarray, grid: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -76,12 +77,14 @@ def _straight(at: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def grid_of(values: np.ndarray, most_decimals: int = 6, bits: int = 53) -> float:
-    """The step of values that are written with few decimals: 1, 0.1, …, 1e-6; 0 where there is none.
+    """The step of values that are written with few decimals, or rounded to tens: 100, 10, 1, 0.1, …; 0 for none.
 
     Args:
         values: (n,) finite values.
         most_decimals: 1e-6 is the finest step.
         bits: Of each value's significand: 53, or 24 where they were float32.
+
+    Steps above 1 are believed of ten different values or more.
 
     Example:
         >>> grid_of(np.array([1.5, 2.0])), grid_of(np.array([3.0, 7.0])), grid_of(np.array([np.pi]))
@@ -95,8 +98,15 @@ def grid_of(values: np.ndarray, most_decimals: int = 6, bits: int = 53) -> float
             return 0.0
         scaled = values * 10.0**decimals
         if bool((np.abs(scaled - np.rint(scaled)) <= forgiven * np.abs(scaled)).all()):
-            return 10.0**-decimals
+            return 10.0**-decimals if decimals else _tens(values)
     return 0.0
+
+
+def _tens(values: np.ndarray) -> float:
+    """The largest of 1, 10, 100, … of which all whole values are multiples."""
+    if len(np.unique(values)) < FEWEST_ROUNDED:
+        return 1.0
+    return next(10.0**power for power in range(6, -1, -1) if not (values % 10.0**power).any())
 
 
 def on_grid(values: np.ndarray, grid: float) -> np.ndarray:
@@ -108,5 +118,7 @@ def on_grid(values: np.ndarray, grid: float) -> np.ndarray:
     """
     if not grid:
         return values
+    if grid >= 1:
+        return np.rint(values / grid) * grid
     decimals = int(round(-np.log10(grid)))
     return np.rint(values * 10.0**decimals) / 10.0**decimals

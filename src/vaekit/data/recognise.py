@@ -141,8 +141,8 @@ def _unit(series: Any) -> int:
 def _said(
     told: str | None, unit: int, grid: float, different: int, special: np.ndarray, share: np.ndarray
 ) -> str:
-    form = f"in whole {SPOKEN[UNITS.index(unit)]}" if unit else "whole numbers" if grid == 1 else "numbers"
-    form += f" in steps of {grid:g}" if 0 < grid < 1 else ""
+    form = f"in whole {SPOKEN[UNITS.index(unit)]}" if unit else "whole numbers" if grid >= 1 else "numbers"
+    form += f" in steps of {grid:g}" if grid not in (0, 1) else ""
     said = f"{form}, because that was asked for" if told else form
     if not len(special):
         return f"{said}, {different} different ones" if different > 1 else f"{said}, the same in every row"

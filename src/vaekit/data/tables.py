@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,9 @@ class Table(Kind):
     def _dated(self, source: TableSource) -> Any:
         """The cells, dates that could be read in two forms read in training's."""
         forms = {c.name: c.form for c in self.columns if isinstance(c, Number) and c.form}
+        words = {name: form for name, form in forms.items() if source.frame[name].dtype.kind not in "Mm"}
+        spelled = {name: _spelled(source.frame[name], form, source.path) for name, form in words.items()}
+        source = replace(source, frame=source.frame.assign(**spelled)) if spelled else source
         other = [name for name, form in forms.items() if source.formats.get(name, form) != form]
         again = {name: read_again(source.frame[name], source.formats[name], forms[name]) for name in other}
         return source.frame.assign(**again) if again else source.frame
@@ -363,3 +367,25 @@ class Table(Kind):
             if name not in self.given:
                 hint = f"train with --preset conditional_vae --labels {name}"
                 raise UsageError("E103", f"this model is not conditioned on {name!r}.", hint=hint)
+
+
+def _spelled(series: Any, form: str, where: str) -> Any:
+    """Words as the dates that they spell in training's form.
+
+    Raises:
+        DataError: E216, one spells none (the first row is named).
+    """
+    import pandas as pd
+
+    if series.isna().all():
+        return series
+    found = pd.to_datetime(series.astype(object), format=form, errors="coerce")
+    bad = np.flatnonzero((found.isna() & series.notna()).to_numpy())
+    if len(bad):
+        usual = pd.Timestamp(2024, 12, 31).strftime(form)
+        shown = str(series.iloc[int(bad[0])])[:40]
+        message = (
+            f"column {series.name!r}, row {bad[0]}: {shown!r} is no date; dates are written like {usual}."
+        )
+        raise DataError("E216", message, where=where, hint="mend the cell, or empty it")
+    return found
