@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import tracemalloc
 import warnings
 import zipfile
@@ -27,7 +28,7 @@ from vaekit.networks import DECODER_GAIN
 from vaekit.recipes import build, recipe
 from vaekit.training import train
 
-CELLS = Path("/work/shared/data/scrna-10x/tenx_mouse_10000cells_1000genes.npz")
+CELLS = Path(os.environ.get("VAEKIT_DATA", "no data")) / "scrna-10x" / "tenx_mouse_10000cells_1000genes.npz"
 
 
 @pytest.fixture

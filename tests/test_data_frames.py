@@ -20,7 +20,7 @@ from vaekit.data import TableSource, item, read
 from vaekit.data.cells import WIDEST, Grid, delimiter_of
 from vaekit.errors import DataError, ResourceError, UsageError
 
-ADULT = Path(os.environ.get("VAEKIT_DATA", "/work/shared/data")) / "adult" / "adult.csv.gz"
+ADULT = Path(os.environ.get("VAEKIT_DATA", "no data")) / "adult" / "adult.csv.gz"
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from vaekit.operations import sample
 from vaekit.recipes import build, recipe
 from vaekit.training import train
 
-ADULT = Path(os.environ.get("VAEKIT_DATA", "/work/shared/data")) / "adult" / "adult.csv.gz"
+ADULT = Path(os.environ.get("VAEKIT_DATA", "no data")) / "adult" / "adult.csv.gz"
 
 
 def kind_of(frame, **options):

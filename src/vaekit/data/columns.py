@@ -236,13 +236,9 @@ class Category(Column):
     def word(self) -> str:  # type: ignore[override]
         if len(self._place) <= 1:
             return "constant"
-        return (
-            "boolean"
-            if all(isinstance(v, bool) for v in self.values)
-            else "ordinal"
-            if self.ordered
-            else "category"
-        )
+        if all(isinstance(value, bool) for value in self.values):
+            return "boolean"
+        return "ordinal" if self.ordered else "category"
 
     @property
     def levels(self) -> int:  # type: ignore[override]

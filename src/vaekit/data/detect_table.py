@@ -154,10 +154,5 @@ def _range(column: Column) -> dict[str, Any]:
 
 def _shown(column: Column, code: float) -> Any:
     value = column.cells(np.array([code])).iloc[0]
-    return (
-        value.item()
-        if isinstance(value, np.generic)
-        else str(value)
-        if not isinstance(value, int | float)
-        else value
-    )
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, int | float) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,10 +44,7 @@ class Source:
         digest = hashlib.sha256(f"{self.values.dtype.str} {self.values.shape}".encode())
         for part in chunks(self.values):
             digest.update(np.ascontiguousarray(part).data)
-        if self.labels is not None:
-            digest.update(
-                "/".join(self.label_names).encode() + np.asarray(self.labels, dtype="<i8").tobytes()
-            )
+        digest.update(label_bytes(self.labels, self.label_names))
         return digest.hexdigest()
 
     def rows(self, start: int, stop: int) -> Source:
@@ -54,6 +52,11 @@ class Source:
         labels = None if self.labels is None else self.labels[start:stop]
         names = None if self.names is None else self.names[start:stop]
         return Source(self.values[start:stop], labels, self.label_names, names, self.path, list(self.notes))
+
+
+def label_bytes(labels: np.ndarray | None, names: Sequence[str]) -> bytes:
+    """Labels as what a fingerprint takes in: nothing where there are none."""
+    return b"" if labels is None else "/".join(names).encode() + np.asarray(labels, dtype="<i8").tobytes()
 
 
 @dataclass

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vaekit.data.checks import check_dtype, check_room, finite
+from vaekit.data.loaded import label_bytes
 from vaekit.data.sparse import SparseRows
 from vaekit.errors import DataError
 
@@ -52,10 +53,7 @@ class SparseSource:
         digest = hashlib.sha256(f"sparse {rows.data.dtype.str} {rows.shape}".encode())
         for part in (rows.indptr.astype("<i8"), rows.indices.astype("<i8"), rows.data):
             digest.update(np.ascontiguousarray(part).data)
-        if self.labels is not None:
-            digest.update(
-                "/".join(self.label_names).encode() + np.asarray(self.labels, dtype="<i8").tobytes()
-            )
+        digest.update(label_bytes(self.labels, self.label_names))
         return digest.hexdigest()
 
     def rows(self, start: int, stop: int) -> SparseSource:

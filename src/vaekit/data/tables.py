@@ -65,6 +65,10 @@ class Table(Kind):
         combination_shares: How often each did.
         label: Name of the column whose levels are shown as labels, or None.
 
+    Attributes:
+        modelled: The columns that have parts in a row.
+        scored, holed, headed: Those with a score, a bit of presence, and categories, in the order of their parts.
+
     Raises:
         ValueError: No column can be modelled.
 
@@ -91,14 +95,13 @@ class Table(Kind):
     ) -> None:
         self.columns, self.given, self.label = list(columns), tuple(given), label
         self.combinations, self.combination_shares = list(combinations), list(combination_shares)
-        modelled = [c for c in self.columns if c.name not in self.given and not isinstance(c, Dropped)]
-        self._scored = [c for c in modelled if c.scored]
-        self._holed = [c for c in modelled if c.holes > 0]
-        self._headed = sorted((c for c in modelled if c.levels > 1), key=lambda c: c.levels)
-        self._modelled = modelled
-        if not self._scored and not self._holed and not self._headed:
+        self.modelled = [c for c in self.columns if c.name not in self.given and not isinstance(c, Dropped)]
+        self.scored = [c for c in self.modelled if c.scored]
+        self.holed = [c for c in self.modelled if c.holes > 0]
+        self.headed = sorted((c for c in self.modelled if c.levels > 1), key=lambda c: c.levels)
+        if not self.scored and not self.holed and not self.headed:
             raise ValueError("every column is empty, constant, or names rows: there is nothing to model")
-        self.numbers = Gaussian(PerDimension((len(self._scored),))) if numbers is None else numbers
+        self.numbers = Gaussian(PerDimension((len(self.scored),))) if numbers is None else numbers
         self.family = self._joint(self.numbers)
         self._given = Given(
             [c for c in self.columns if c.name in self.given], self.combinations, self.combination_shares
@@ -112,28 +115,33 @@ class Table(Kind):
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
         """(P,), the parts of a row."""
-        return (len(self._scored) + len(self._holed) + len(self._headed),)
+        return (len(self.scored) + len(self.holed) + len(self.headed),)
 
     @property
     def dims(self) -> int:
-        return len(self._modelled)
+        return len(self.modelled)
 
     @property
     def labels(self) -> tuple[str, ...]:  # type: ignore[override]
-        found = next((c for c in self.columns if c.name == self.label), None)
-        return () if not isinstance(found, Category) else tuple(map(str, [*found.values, *found.rare]))
+        found = self._labelling
+        return () if found is None else tuple(map(str, [*found.values, *found.rare]))
 
     @property
     def frequencies(self) -> tuple[float, ...]:  # type: ignore[override]
-        found = next((c for c in self.columns if c.name == self.label), None)
-        return tuple([*found.shares, *found.rare_shares]) if isinstance(found, Category) else ()
+        found = self._labelling
+        return () if found is None else (*found.shares, *found.rare_shares)
+
+    @property
+    def _labelling(self) -> Category | None:
+        """The column whose categories are the labels."""
+        return next((c for c in self.columns if c.name == self.label and isinstance(c, Category)), None)
 
     @property
     def parts(self) -> list[str]:
         """What each part of a row is, in order."""
-        present = [f"{c.name} is there" for c in self._holed]
-        heads = [f"{c.name}: which value" if c.scored else c.name for c in self._headed]
-        return [c.name for c in self._scored] + present + heads
+        present = [f"{c.name} is there" for c in self.holed]
+        heads = [f"{c.name}: which value" if c.scored else c.name for c in self.headed]
+        return [c.name for c in self.scored] + present + heads
 
     @property
     def shown(self) -> list[Column]:
@@ -145,12 +153,12 @@ class Table(Kind):
     def _joint(self, numbers: Family) -> Columns:
         """The groups of a row: scores, bits, and categories of about the same number of levels together."""
         groups: list[tuple[str, Family, int]] = []
-        if self._scored:
-            groups.append(("numbers", numbers, len(self._scored)))
-        if self._holed:
-            groups.append(("present", Bernoulli(), len(self._holed)))
+        if self.scored:
+            groups.append(("numbers", numbers, len(self.scored)))
+        if self.holed:
+            groups.append(("present", Bernoulli(), len(self.holed)))
         sizes: dict[int, list[int]] = {}
-        for column in self._headed:
+        for column in self.headed:
             sizes.setdefault(math.ceil(math.log(column.levels, 4)), []).append(column.levels)
         groups += [
             (f"up to {4**power} categories", Categories(levels), len(levels))
@@ -164,8 +172,8 @@ class Table(Kind):
         return self._joint(Gaussian(scale))
 
     def encoder(self, outputs: int, condition: int = 0) -> nn.Module:
-        levels = [column.levels for column in self._headed]
-        plain = len(self._scored) + len(self._holed)
+        levels = [column.levels for column in self.headed]
+        plain = len(self.scored) + len(self.holed)
         features = plain + sum(levels)
         net = MLP(features, outputs, hidden=self._hidden, condition=condition, linear=True)
         return Cells(plain, levels, net)
@@ -178,7 +186,7 @@ class Table(Kind):
 
     @property
     def _hidden(self) -> tuple[int, ...]:
-        features = self.shape[0] + sum(column.levels for column in self._headed)
+        features = self.shape[0] + sum(column.levels for column in self.headed)
         return SMALL if features <= FEW else LARGE
 
     # ------------------------------------------------------------------ from cells to parts
@@ -201,7 +209,7 @@ class Table(Kind):
         codes = {c.name: c.codes(frame[c.name], where) for c in self.columns if c.name in frame}
         count = len(frame)
         starts, widths, counted = [], [], []
-        for column in self._scored:
+        for column in self.scored:
             found = codes[column.name]
             start, width = column.score(found)  # type: ignore[attr-defined]
             other = (
@@ -211,10 +219,10 @@ class Table(Kind):
             starts.append(np.where(seen, start, 0.0).clip(-FARTHEST, FARTHEST))
             widths.append(np.where(seen, width, 0.0))
             counted.append(seen)
-        bits = [~np.isnan(codes[column.name]) for column in self._holed]
-        heads = [column.level(codes[column.name]) for column in self._headed]
+        bits = [~np.isnan(codes[column.name]) for column in self.holed]
+        heads = [column.level(codes[column.name]) for column in self.headed]
         marks = counted + [np.ones(count, dtype=bool) for _ in bits]
-        marks += [~np.isnan(codes[column.name]) for column in self._headed]
+        marks += [~np.isnan(codes[column.name]) for column in self.headed]
         parts = [*starts, *bits, *heads, *widths, *marks]
         table = np.stack([np.asarray(part, dtype=np.float32) for part in parts], 1)
         return torch.from_numpy(np.concatenate([table, self._given.features(codes, count)], 1))
@@ -257,13 +265,12 @@ class Table(Kind):
             raise DataError("E216", message, hint="give a DataFrame with the training table's columns")
         return pd.DataFrame(values, columns=names)
 
-    def index(self, values: Any) -> Tensor | None:
+    def index(self, source: TableSource) -> Tensor | None:
         """The label of each row of a table, (N,) places in `labels`, −1 where it is missing; None without a label."""
-        column = next((c for c in self.columns if c.name == self.label), None)
-        if not isinstance(column, Category) or not self.labels:
+        column = self._labelling
+        if column is None:
             return None
-        frame, where = self._frame(values)
-        found = column.codes(frame[column.name], where)
+        found = column.codes(source.frame[column.name], source.path)
         return torch.from_numpy(np.where(np.isnan(found), -1, found).astype(np.int64))
 
     def encode(self, raw: Tensor, labels: Tensor | None = None, noise: Noise | None = None) -> Batch:
@@ -274,9 +281,9 @@ class Table(Kind):
             labels: (B,) places in `labels`, or None.
             noise: Where in its cell a number on a grid is taken to be; without it that depends on the row alone.
         """
-        parts, scores = self.shape[0], len(self._scored)
+        parts, scores = self.shape[0], len(self.scored)
         x, mask = raw[:, :parts], raw[:, parts + scores : 2 * parts + scores] > 0
-        if any(column.grid for column in self._scored):  # type: ignore[attr-defined]
+        if any(column.grid for column in self.scored):  # type: ignore[attr-defined]
             noise = RowNoise(0, "cell", content_keys(raw)) if noise is None else noise
             place = noise.uniform((len(raw), scores), raw)
             x = torch.cat([x[:, :scores] + raw[:, parts : parts + scores] * place, x[:, scores:]], 1)
@@ -289,19 +296,19 @@ class Table(Kind):
         Every number on a grid of step h is so a density in its own units; for whole numbers (h = 1) it bounds their
         probability. Categories, and point masses of a continuum, are probabilities.
         """
-        if not self._scored:
+        if not self.scored:
             return 0.0
-        scores = batch.x[:, : len(self._scored)].double().cpu().numpy()
-        each = np.stack([np.log(c.slope(scores[:, i])) for i, c in enumerate(self._scored)], 1)  # type: ignore[attr-defined]
+        scores = batch.x[:, : len(self.scored)].double().cpu().numpy()
+        each = np.stack([np.log(c.slope(scores[:, i])) for i, c in enumerate(self.scored)], 1)  # type: ignore[attr-defined]
         if batch.mask is not None:
-            each = np.where(batch.mask[:, : len(self._scored)].cpu().numpy(), each, 0.0)
+            each = np.where(batch.mask[:, : len(self.scored)].cpu().numpy(), each, 0.0)
         spread = self._spread(batch).to(batch.x.device)
         return torch.from_numpy(each.sum(1)).float().to(batch.x.device) + spread
 
     def _spread(self, batch: Batch) -> Tensor:
         """−Σ log h over the point masses of numbers with steps h, (B,)."""
-        first, total = self.shape[0] - len(self._headed), torch.zeros(len(batch))
-        for place, column in enumerate(self._headed, start=first):
+        first, total = self.shape[0] - len(self.headed), torch.zeros(len(batch))
+        for place, column in enumerate(self.headed, start=first):
             if isinstance(column, Number) and column.grid not in (0.0, 1.0):
                 special = batch.x[:, place].cpu() < len(column.special)
                 seen = True if batch.mask is None else batch.mask[:, place].cpu().bool()
@@ -320,10 +327,10 @@ class Table(Kind):
         import pandas as pd
 
         values = x.detach().cpu().double()
-        scores = {id(col): values[:, i].numpy() for i, col in enumerate(self._scored)}
-        holes = {id(col): values[:, len(self._scored) + i].numpy() < 0.5 for i, col in enumerate(self._holed)}
-        heads = len(self._scored) + len(self._holed)
-        levels = {id(col): values[:, heads + i].round().long().numpy() for i, col in enumerate(self._headed)}
+        scores = {id(col): values[:, i].numpy() for i, col in enumerate(self.scored)}
+        holes = {id(col): values[:, len(self.scored) + i].numpy() < 0.5 for i, col in enumerate(self.holed)}
+        heads = len(self.scored) + len(self.holed)
+        levels = {id(col): values[:, heads + i].round().long().numpy() for i, col in enumerate(self.headed)}
         given = self._given.codes(None if c is None else c.detach().cpu(), len(x))
         spread = np.zeros(0)
         if len(x):

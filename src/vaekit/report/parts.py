@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vaekit.data import Table
-from vaekit.data.columns import Column, Dropped
+from vaekit.data.columns import Column
 
 
 class Parts:
@@ -34,11 +34,8 @@ class Parts:
     """
 
     def __init__(self, kind: Table) -> None:
-        self.columns = [c for c in kind.columns if c.name not in kind.given and not isinstance(c, Dropped)]
-        self.scored = [c for c in self.columns if c.scored]
-        holed = [c for c in self.columns if c.holes > 0]
-        self.headed = sorted((c for c in self.columns if c.levels > 1), key=lambda c: c.levels)
-        bits = len(self.scored)
+        self.columns, self.scored, self.headed = kind.modelled, kind.scored, kind.headed
+        holed, bits = kind.holed, len(kind.scored)
         self.score = {c.name: i for i, c in enumerate(self.scored)}
         self.bit = {c.name: bits + i for i, c in enumerate(holed)}
         self.head = {c.name: bits + len(holed) + i for i, c in enumerate(self.headed)}
