@@ -448,7 +448,6 @@ def opened(path):
 @pytest.mark.parametrize("kind", list(kinds()))
 def test_a_model_comes_back_from_its_recipe_and_its_file(kind, preset, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(files.os, "fsync", lambda _: None)
-    monkeypatch.setattr(presets, "FEATURES", 8)
     kind = kinds()[kind]
     model = perturbed(presets.PRESETS[preset](kind, latent=2).model).eval()
     written = json.loads(json.dumps(recipe(model)))

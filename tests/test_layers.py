@@ -45,7 +45,7 @@ LAYERS = {
     "training": CORE | {"files", "errors"},
     "presets": CORE,
     "persistence": CORE | {"errors", "files"},
-    "operations": {"model", "data", "distributions", "training"},
+    "operations": {"bottlenecks", "model", "data", "distributions", "training"},
     "evaluation": BELOW_USE | {"operations"},
     "progress": set(),
     "signals": set(),

@@ -37,6 +37,7 @@ from vaekit.training import (
     measure,
     pca_start,
     save_checkpoint,
+    see_first,
     start,
     threads,
     train,
@@ -283,6 +284,8 @@ class Fitting:
         for left in (self.path / "checkpoints").glob(".step-*"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
         found = load_checkpoint(self.path / "checkpoints")
+        if found is None:
+            see_first(self.model, self.data.train, self.config.seed, self.device)
         linear = found is None and pca_start(self.model, self.data.train)
         self.state = start(self.model, self.objective, self.optimizer, self.config.average)
         if found is None:

@@ -191,6 +191,11 @@ class VAE(nn.Module):
         px = self.likelihood(state, c)
         return center(px) if mean else draw(px, noise)[0]
 
+    @torch.no_grad()
+    def see_first(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> None:
+        """Let the parts that begin from data (codebooks, pseudo-inputs) see some, before the first step."""
+        self.bottleneck.see_first(lambda: self.features(x, c, mask), x)
+
     def commit(self, out: Pass) -> None:
         """Let the parts learn from a pass what is not learned by gradient, after the finite check."""
         self.bottleneck.commit(out)

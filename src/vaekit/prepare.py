@@ -14,7 +14,7 @@ from vaekit.config import Config
 from vaekit.data import Images, Items, Kind, Table, TableSource, as_vectors, build, card, detect, read
 from vaekit.distributions import Noise
 from vaekit.errors import UsageError, nearest
-from vaekit.presets import PRESETS, Preset
+from vaekit.presets import ABOUT, PRESETS, Preset
 
 HELD_OUT, MOST_HELD_OUT = 0.1, 10_000  # share of the items that are held out, and the most of them
 
@@ -45,7 +45,7 @@ def prepare(source: Any, config: Config, minimum: int = 2) -> Data:
     raw = read(source, key=config.key, labels=config.labels, image_size=config.image_size)
     kind, reasons = detect(
         raw, config.kind, config.likelihood, config.binarize, minimum,
-        told=config.columns, conditional=config.preset == "conditional_vae",
+        told=config.columns, conditional=ABOUT[config.preset].labels,
     )  # fmt: skip
     _condition(kind, config)
     items = build(raw, kind)
@@ -59,11 +59,15 @@ def _condition(kind: Kind, config: Config) -> None:
     """Seed what the kind draws once; labels condition the model where the preset says so."""
     if isinstance(kind, Images):
         kind.seed = config.seed
-    if config.preset == "conditional_vae":
+    taken = ABOUT[config.preset].kinds
+    if kind.name not in taken:
+        message = f"the preset {config.preset} is not for {kind.name}; it takes {', '.join(taken)}."
+        raise UsageError("E105", message, hint="vaekit presets")
+    if ABOUT[config.preset].labels:
         if not kind.condition_width:
             hint = "--labels KEY, or a folder with one sub-folder for each label"
             raise UsageError(
-                "E105", "the preset conditional_vae needs labels, and there are none.", hint=hint
+                "E105", f"the preset {config.preset} needs labels, and there are none.", hint=hint
             )
         kind.conditional = True
 

@@ -182,7 +182,7 @@ class Run:
         finite(values.numpy())
         c = self.kind.conditions(len(values), where, Noise(seed, "decode labels"))
         noise = Noise(seed, "decode") if self.kind.decodes_draws else None
-        return Batch(operations.decode(self.model, values, c, noise), c)
+        return Batch(operations.decode(self.model, values, c, noise, like=self._like), c)
 
     def decode(self, z: Any, where: Mapping[str, str] | None = None, seed: int = 0) -> Any:
         """Codes (N, D) as items: the centre of p(x | z); of a table, a draw from it."""
@@ -217,7 +217,8 @@ class Run:
         ranked = sorted(range(width), key=lambda d: -(found.get("kl") or [0.0] * width)[d])
         dims = ranked[:10] if dims is None else dims
         c = self.kind.conditions(1, None, Noise(0, "traverse"))
-        made = operations.traverse(self.model, torch.zeros(1, width), dims, steps, c=c).flatten(0, 1)
+        middle = operations.unpacked(torch.zeros(1, width), self._like)
+        made = operations.traverse(self.model, middle, dims, steps, c=c).flatten(0, 1)
         return Batch(made, None if c is None else c.expand(len(made), -1))
 
     def traverse(self, dims: list[int] | None = None, steps: int = 9) -> Any:
@@ -268,10 +269,14 @@ class Run:
     def _width(self) -> int:
         """Numbers of a code."""
         known = (self.about.get("calibration") or {}).get("kl")
-        return len(known) if known else codes(self.model, Items(self._one_raw(), self.kind)).mean.shape[1]
+        return len(known) if known else operations.packed(self._like).shape[1]
 
-    def _one_raw(self) -> Tensor:
-        return self.kind.store(self.kind.decode(torch.zeros(1, *self.kind.shape)))
+    @property
+    def _like(self) -> Any:
+        """A code in the form the model gives: one tensor, or one for each latent variable."""
+        c = self.kind.conditions(1, None, Noise(0, "like"))
+        with torch.no_grad():
+            return self.model.encode(torch.zeros(1, *self.kind.shape), c)
 
 
 def open_run(path: str | Path, classes: Iterable[type] = ()) -> Run:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -113,8 +114,34 @@ class Bottleneck(nn.Module, ABC):
     def with_prior(self, prior: nn.Module) -> Bottleneck:
         """The same bottleneck charged against another prior."""
 
+    def see_first(self, features: Callable[[], Any], x: Tensor) -> None:
+        """Begin from data, once, before the first step; nothing by default.
+
+        Args:
+            features: () → encoder features h of some data, (N, …), for those who need them.
+            x: The data themselves, (N, *shape).
+        """
+
     def commit(self, out: Pass) -> None:
         """Take in what a pass has shown (codebook averages), after the finite check; nothing by default."""
+
+    def between(self, start: Any, end: Any, weight: Tensor) -> Any:
+        """Values on the way from one to another: the straight line by default.
+
+        Args:
+            start, end: A value of one row each, in the form `encode` gives, (1, *latent).
+            weight: (S,) how far along.
+
+        Returns:
+            (S, *latent) in the same form.
+        """
+        if isinstance(start, list):
+            return [self.between(a, b, weight) for a, b in zip(start, end, strict=True)]
+        return start + (end - start) * weight.to(start.dtype).view(-1, *(1,) * (start.dim() - 1))
+
+    def scan(self, steps: int, reach: float) -> Tensor:
+        """The values that a walk along one latent dimension visits, (steps,); from −reach to reach by default."""
+        return torch.linspace(-reach, reach, steps)
 
     def codes(self, latents: list[Latent]) -> Any:
         """The values of a record, in the form `decode` accepts."""

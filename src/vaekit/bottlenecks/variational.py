@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -46,6 +47,8 @@ class Variational(Bottleneck):
         temperature: float = 1.0,
     ) -> tuple[Tensor, list[Latent]]:
         p, log_q = self.prior(c), None
+        settle = getattr(self.prior, "settle", None)
+        z = z if z is None or settle is None else settle(z)  # onto what the prior is over (a sphere)
         if h is not None:
             q = self.posterior(h)
         else:
@@ -54,6 +57,15 @@ class Variational(Bottleneck):
             alone = h is None and c is None  # an unconditional prior pass: p has one row for all
             z, log_q = draw(rows(p, needed(n)) if alone else q, noise)
         return z, [Latent(z, q, p, drawn_log_q=log_q)]
+
+    def see_first(self, features: Callable[[], Any], x: Tensor) -> None:
+        own = getattr(self.prior, "see_first", None)  # pseudo-inputs begin at data
+        if own is not None:
+            own(x)
+
+    def between(self, start: Any, end: Any, weight: Tensor) -> Any:
+        own = getattr(self.prior, "between", None)  # along the great circle of a sphere
+        return super().between(start, end, weight) if own is None else own(start, end, weight)
 
     def with_prior(self, prior: nn.Module) -> Variational:
         return Variational(self.posterior, prior)

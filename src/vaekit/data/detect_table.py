@@ -77,7 +77,7 @@ def _roles(
     names = source.label_columns
     if conditional and not names:
         hint = "--labels COLUMN, or several with commas between them"
-        raise UsageError("E105", "the preset conditional_vae needs columns that condition it.", hint=hint)
+        raise UsageError("E105", "this preset needs columns that condition it.", hint=hint)
     known = {column.name: column for column in columns}
     for name in names:
         if isinstance(known[name], Dropped):

@@ -155,7 +155,7 @@ class DiscretizedLogisticMixture(D.Distribution):
 
 
 class PointMass(D.Distribution):
-    """All mass on one value: the posterior of a deterministic code. It has no density."""
+    """All mass on one value: the posterior of a deterministic code, which has no density, or of a discrete one."""
 
     arg_constraints: dict = {}
     has_rsample = True
@@ -176,9 +176,16 @@ class PointMass(D.Distribution):
         return torch.zeros_like(self.value)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        raise ValueError(
-            "a deterministic code has no density, so no rate and no likelihood; use a Variational one"
-        )
+        """log 1 for each of a discrete code's values.
+
+        Raises:
+            ValueError: The values are continuous.
+        """
+        if self.value.is_floating_point():
+            raise ValueError(
+                "a deterministic code has no density, so no rate and no likelihood; use a Variational one"
+            )
+        return torch.zeros(value.shape, device=value.device)
 
 
 def log1mexp(t: Tensor) -> Tensor:

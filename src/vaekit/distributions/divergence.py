@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.distributions import MultivariateNormal, Normal, kl_divergence, register_kl
+from torch.distributions import Distribution, MultivariateNormal, Normal, kl_divergence, register_kl
 
 from vaekit.distributions.discrete import PointMass
 
@@ -24,7 +24,9 @@ def _(q: Normal, p: MultivariateNormal) -> Tensor:
     return kl_divergence(full, p)
 
 
-@register_kl(PointMass, Normal)
-@register_kl(PointMass, MultivariateNormal)
-def _(q: PointMass, p: Normal) -> Tensor:
-    raise ValueError("a deterministic code has no rate: KL from a point mass to a density is infinite")
+@register_kl(PointMass, Distribution)
+def _(q: PointMass, p: Distribution) -> Tensor:
+    """−log p(codes): the code length."""
+    if q.value.is_floating_point():
+        raise ValueError("a deterministic code has no rate: KL from a point mass to a density is infinite")
+    return -p.log_prob(q.value)

@@ -45,6 +45,9 @@ class Term(nn.Module, ABC):
 
     samples: int = 1
 
+    def told(self, size: int) -> None:
+        """How many training data there are; `train` says so before the first step. Sums hand it on."""
+
     @abstractmethod
     def forward(self, out: Pass, step: int) -> Tensor:
         """What the model minimises: (N,) or (B,), one value for each row or datum, or () for the batch."""
@@ -105,6 +108,10 @@ class Sum(Term):
         self.samples = asked.pop()
         self.weights = [weight for weight, _ in weighted_terms]
         self.terms = nn.ModuleList(term for _, term in weighted_terms)
+
+    def told(self, size: int) -> None:
+        for _, term in self.parts():
+            term.told(size)
 
     def parts(self) -> list[tuple[Weight, Term]]:
         return list(zip(self.weights, self.terms, strict=True))  # type: ignore[arg-type]

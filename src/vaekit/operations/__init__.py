@@ -1,5 +1,6 @@
 """Operations: functions of a trained model and data in its space."""
 
+from vaekit.operations.codes import packed, unpacked
 from vaekit.operations.explore import embed, interpolate, line, traverse
 from vaekit.operations.generate import decode, reconstruct, sample
 from vaekit.operations.score import bound, log_likelihood, p_values, score
@@ -12,8 +13,10 @@ __all__ = [
     "line",
     "log_likelihood",
     "p_values",
+    "packed",
     "reconstruct",
     "sample",
     "score",
     "traverse",
+    "unpacked",
 ]

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaekit.distributions import center, right, spread
+from vaekit.bottlenecks import Latent
+from vaekit.distributions import MEAN, RowNoise, center, kl, right, spread
 from vaekit.model import VAE
+from vaekit.operations.codes import packed, unpacked
 
 
 @torch.no_grad()
@@ -18,22 +20,33 @@ def embed(
     """Mean and standard deviation of q(z | x), and the KL of each dimension.
 
     Args:
-        model: A model with one latent variable.
+        model: The model.
         x: (B, *shape) data in the model's space.
         c: (B, A) condition.
         mask: (B, *shape) true where observed.
 
     Returns:
-        Mean (B, D), standard deviation (B, D), KL (B, D) in nats; where the KL of single dimensions is not known, it
-        is spread evenly over them, and it is zero for a deterministic code.
+        Mean (B, D), standard deviation (B, D), KL (B, D) in nats, of all latent variables side by side, the top one
+        first; where the KL of single dimensions is not known, it is spread evenly over them, and it is zero for a
+        deterministic code. Where it has no closed form, or depends on variables above, it is that of one draw.
     """
-    latent = model.posterior(x, c, mask)[-1]
-    mean, std = center(latent.q).flatten(1), spread(latent.q).flatten(1)
+    h = model.features(x, c, mask)
+    latents = model.bottleneck(h, c, noise=MEAN)[1]
+    mean = packed([latent.z for latent in latents])
+    std = packed([spread(latent.q).expand(latent.z.shape) for latent in latents])
     if not model.bottleneck.stochastic:
         return mean, std, torch.zeros_like(mean)
-    kl = latent.kl
-    each = kl.flatten(1) if kl.dim() > 1 else (right(kl) / mean.shape[1]).unsqueeze(1).expand_as(mean)
-    return mean, std, each
+    if len(latents) > 1 or kl(latents[0].q, latents[0].prior) is None:
+        keys = torch.zeros(len(x), dtype=torch.long)  # the same draw for every datum and at every call
+        latents = model.bottleneck(h, c, noise=RowNoise(0, "embed", keys))[1]
+    return mean, std, torch.cat([_each(latent) for latent in latents], 1)
+
+
+def _each(latent: Latent) -> Tensor:
+    """KL of each dimension of one variable, (B, D)."""
+    width = latent.z[0].numel()
+    known = latent.kl.flatten(1) if latent.kl.dim() > 1 else latent.kl.unsqueeze(1)
+    return known if known.shape[1] == width else (right(known) / width).unsqueeze(1).expand(-1, width)
 
 
 @torch.no_grad()
@@ -55,21 +68,20 @@ def interpolate(model: VAE, a: Tensor, b: Tensor, steps: int = 9, c: Tensor | No
 @torch.no_grad()
 def line(model: VAE, start: Any, end: Any, steps: int = 9, c: Tensor | None = None) -> Tensor:
     """The straight line between two codes (1, *latent), decoded, (steps, *shape)."""
-    first = start[0] if isinstance(start, list) else start
-    weight = torch.linspace(0, 1, steps, device=first.device)
-    return center(model.decode(_line(start, end, weight), _rows(c, steps)))
+    weight = torch.linspace(0, 1, steps, device=packed(start).device)
+    return center(model.decode(model.bottleneck.between(start, end, weight), _rows(c, steps)))
 
 
 @torch.no_grad()
 def traverse(
-    model: VAE, z: Tensor, dims: list[int], steps: int = 9, reach: float = 3.0, c: Tensor | None = None
+    model: VAE, z: Any, dims: list[int], steps: int = 9, reach: float = 3.0, c: Tensor | None = None
 ) -> Tensor:
     """One latent dimension at a time from −reach to +reach, the others as in z.
 
     Args:
-        model: A model with one latent variable.
-        z: (1, D) where the walk begins.
-        dims: Which dimensions.
+        model: The model.
+        z: Where the walk begins, one row in the form `encode` gives, (1, *latent).
+        dims: Which dimensions of its packed form.
         steps: Points of each walk.
         reach: In standard deviations of the prior.
         c: (1, A) condition.
@@ -77,17 +89,10 @@ def traverse(
     Returns:
         (len(dims), steps, *shape) centres of p(x | z).
     """
-    walk = z.expand(len(dims) * steps, -1).clone()  # (dims · steps, D)
-    values = torch.linspace(-reach, reach, steps, device=z.device, dtype=z.dtype)
+    walk = packed(z).expand(len(dims) * steps, -1).clone()  # (dims · steps, D)
     for i, dim in enumerate(dims):
-        walk[i * steps : (i + 1) * steps, dim] = values
-    return center(model.decode(walk, _rows(c, len(walk)))).unflatten(0, (len(dims), steps))
-
-
-def _line(start: Any, end: Any, weight: Tensor) -> Any:
-    if isinstance(start, list):
-        return [_line(s, e, weight) for s, e in zip(start, end, strict=True)]
-    return start + (end - start) * weight.to(start.dtype).view(-1, *(1,) * (start.dim() - 1))
+        walk[i * steps : (i + 1) * steps, dim] = model.bottleneck.scan(steps, reach).to(walk)
+    return center(model.decode(unpacked(walk, z), _rows(c, len(walk)))).unflatten(0, (len(dims), steps))
 
 
 def _rows(c: Tensor | None, n: int) -> Tensor | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from vaekit.distributions import Noise, center, draw
 from vaekit.model import VAE
+from vaekit.operations.codes import unpacked
 
 
 @torch.no_grad()
@@ -37,11 +40,29 @@ def reconstruct(model: VAE, x: Tensor, c: Tensor | None = None, mask: Tensor | N
 
 @torch.no_grad()
 def decode(
-    model: VAE, z: Tensor, c: Tensor | None = None, noise: Noise | None = None, size: int = 1024
+    model: VAE,
+    z: Tensor,
+    c: Tensor | None = None,
+    noise: Noise | None = None,
+    size: int = 1024,
+    like: Any = None,
 ) -> Tensor:
-    """Codes (N, D) decoded: the centre of each p(x | z), or with noise a draw from it, (N, *shape)."""
+    """Codes decoded: the centre of each p(x | z), or with noise a draw from it.
+
+    Args:
+        model: The model.
+        z: (N, D) packed codes.
+        c: (N, A) condition.
+        noise: Of the draws.
+        size: Rows at once.
+        like: A value in the form `encode` gives, where that is not (B, D) floats.
+
+    Returns:
+        (N, *shape)
+    """
     parts = []
     for start in range(0, len(z), size):
-        px = model.decode(z[start : start + size], None if c is None else c[start : start + size])
+        rows = z[start : start + size] if like is None else unpacked(z[start : start + size], like)
+        px = model.decode(rows, None if c is None else c[start : start + size])
         parts.append(center(px) if noise is None else draw(px, noise)[0])
     return torch.cat(parts)

@@ -6,9 +6,9 @@ from vaekit.training.measure import Speed, measure
 from vaekit.training.meter import Meter
 from vaekit.training.optimizer import Adam
 from vaekit.training.state import State
-from vaekit.training.train import Progress, averaged, fit, start, threads, train, warm_cosine
+from vaekit.training.train import Progress, averaged, fit, see_first, start, threads, train, warm_cosine
 
 __all__ = [
     "Adam", "Meter", "Progress", "Speed", "State", "averaged", "fit", "load_checkpoint", "measure",
-    "pca_start",    "save_checkpoint", "start", "threads", "train", "warm_cosine",
+    "pca_start", "save_checkpoint", "see_first", "start", "threads", "train", "warm_cosine",
 ]  # fmt: skip

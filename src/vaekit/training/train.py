@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaekit.data import Batch, as_items
+from vaekit.data import Batch, Items, as_items
 from vaekit.distributions import Noise
 from vaekit.model import VAE, Pass
 from vaekit.objectives import Player, Term
@@ -115,6 +115,9 @@ def train(
         torch.get_num_threads()
     )  # once said, MKL no longer takes fewer when the machine is busy
     optimizer = Adam(lr) if optimizer is None else optimizer
+    objective.told(len(items))
+    if resume is None:
+        see_first(model, items, seed, device)
     state = start(model, objective, optimizer, average) if resume is None else resume
     players, buffers = objective.players(model), saved_buffers(model)
     order = Order(len(items), batch_size, seed)
@@ -171,6 +174,17 @@ def start(model: VAE, objective: Term, optimizer: Adam, average: float = 0.0) ->
         skipped=torch.zeros((), device=device),
         streak=torch.zeros((), device=device),
     )
+
+
+SEEN_FIRST = 1_024  # items from which codebooks and pseudo-inputs begin
+
+
+def see_first(model: VAE, items: Items, seed: int = 0, device: torch.device | str = "cpu") -> None:
+    """Let a model's parts begin from some of the data; the same ones for the same seed."""
+    noise = Noise(seed, "first")
+    batch = items.batch(noise.permutation(len(items))[:SEEN_FIRST], noise).to(device)
+    with noise.torch():
+        model.see_first(batch.x, batch.c, batch.mask)
 
 
 class Order:

@@ -1,0 +1,74 @@
+"""The evidence lower bound, and other balances of its two sides."""
+
+from __future__ import annotations
+
+from vaekit.bottlenecks import Deterministic
+from vaekit.data import Kind
+from vaekit.distributions import FullGaussian, Gaussian, Optimal, Shared
+from vaekit.objectives import Distortion, Rate, cyclical, linear
+from vaekit.presets.preset import Preset, around, gaussian, named
+
+
+@named()
+def autoencoder(kind: Kind, latent: int = 16) -> Preset:
+    """Hinton, Salakhutdinov (2006), doi:10.1126/science.1127647: a code without noise and without a prior.
+
+    Use it to compress or embed; not to sample, score or compare likelihoods.
+    """
+    return Preset(around(kind, latent, Deterministic(), features=latent), Distortion())
+
+
+@named()
+def vae(kind: Kind, latent: int = 16, full_covariance: bool = False) -> Preset:
+    """Kingma, Welling (2014), arXiv:1312.6114; Rezende, Mohamed, Wierstra (2014), arXiv:1401.4082: the ELBO itself.
+
+    Use it first; its numbers are likelihood bounds in nats.
+    """
+    posterior = FullGaussian() if full_covariance else Gaussian()
+    return Preset(gaussian(kind, latent, posterior), Distortion() + Rate())
+
+
+@named()
+def beta_vae(kind: Kind, latent: int = 16, beta: float = 4.0) -> Preset:
+    """Higgins, Matthey, Pal, Burgess, Glorot, Botvinick, Mohamed, Lerchner (2017): the rate weighs beta times.
+
+    Use beta > 1 for fewer, cleaner factors and beta < 1 for sharper reconstructions; beta = 1 is the VAE.
+    """
+    return Preset(gaussian(kind, latent), Distortion() + beta * Rate())
+
+
+@named()
+def annealed_vae(kind: Kind, latent: int = 16, warmup: int = 2_000) -> Preset:
+    """Bowman, Vilnis, Vinyals, Dai, Jozefowicz, Bengio (2016), arXiv:1511.06349: the rate is phased in.
+
+    Use it when the latent goes unused; it ends at the ELBO.
+    """
+    return Preset(gaussian(kind, latent), Distortion() + linear(0, 1, warmup) * Rate())
+
+
+@named()
+def cyclical_vae(kind: Kind, latent: int = 16, period: int = 1_000, periods: int = 4) -> Preset:
+    """Fu, Li, Liu, Gao, Celikyilmaz, Carin (2019), arXiv:1903.10145: the rate is phased in again every period.
+
+    Use it when one warm-up does not keep the latent in use; it ends at the ELBO.
+    """
+    return Preset(gaussian(kind, latent), Distortion() + cyclical(period, periods=periods) * Rate())
+
+
+@named()
+def free_bits_vae(kind: Kind, latent: int = 16, free: float = 0.25) -> Preset:
+    """Kingma, Salimans, Jozefowicz, Chen, Sutskever, Welling (2016), arXiv:1606.04934: some nats are free.
+
+    Use it to keep every dimension in use; the loss is then above −ELBO, which is reported beside it.
+    """
+    return Preset(gaussian(kind, latent), Distortion() + Rate(free=free))
+
+
+@named()
+def sigma_vae(kind: Kind, latent: int = 16, optimal: bool = True) -> Preset:
+    """Rybkin, Daniilidis, Levine (2021), arXiv:2006.13202: a Gaussian with one shared scale, optimal or learned.
+
+    Use it for real values and for smooth pictures; it balances the two terms by itself.
+    """
+    family = kind.family_with(Optimal() if optimal else Shared())
+    return Preset(gaussian(kind, latent, likelihood=family), Distortion() + Rate())
