@@ -47,8 +47,8 @@ def sprites(n: int = 10_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 class Sprites:
     """A generator whose true factors are known: 737 280 pictures of 64 × 64 black and white pixels.
 
-    Shape: square, ellipse, heart. Scale: 0.5 … 1 in 6 steps. Orientation: 0 … 2π (excluded) in 40 steps, counter-clockwise.
-    x: from left to right, y: from top to bottom, 0 … 1 in 32 steps of a pixel each. No sprite leaves the picture.
+    Shape: square, ellipse, heart. Scale: 0.5 … 1 in 6 values. Orientation: 0 … 2π (excluded) in 40, counter-clockwise.
+    x: from left to right, y: from top to bottom, 0 … 1 in 32 values, a pixel apart. No sprite leaves the picture.
     A square looks the same after 10 steps of orientation, an ellipse after 20; no other two pictures are equal.
 
     Attributes:

@@ -22,7 +22,8 @@ from vaekit import files, outputs, pages, persistence
 from vaekit.config import Config
 from vaekit.data import Items, Kind
 from vaekit.errors import DivergedError, ResourceError
-from vaekit.evaluation import codes, evaluate, scores
+from vaekit.evaluation import evaluate
+from vaekit.evaluation.calibration import calibration, spaced
 from vaekit.objectives import Distortion, Rate, at
 from vaekit.prepare import Data, compose
 from vaekit.progress import Line
@@ -45,7 +46,6 @@ from vaekit.training import (
 )
 
 WATCHED = 2_048  # held-out items in each evaluation while training
-CALIBRATED = 5_000  # held-out scores kept for p-values
 SAVE_EVERY = 30.0  # seconds between checkpoints
 DEFAULT_STEPS, DEFAULT_TIME = 20_000, 600.0  # where no length was asked for: the shorter of the two
 STREAK = 25  # steps in a row that are not finite before giving up
@@ -86,8 +86,8 @@ class Fitting:
         self.trained = 0.0  # seconds of training before this process
         self.before = self.training_since = 0.0  # seconds until training began here, and when that was
         self.looking = 0.0  # seconds of an evaluation on the watched items
-        self.watched = _first(data.heldout, WATCHED)
-        self.seen = _first(data.train, WATCHED)
+        self.watched = spaced(data.heldout, WATCHED)
+        self.seen = spaced(data.train, WATCHED)
         self.volume = _volume(data.kind, self.seen)
 
     # ------------------------------------------------------------------ the course of a run
@@ -320,10 +320,8 @@ class Fitting:
         if self.best.tensors:
             self.model.load_state_dict(self.best.tensors)
         self.model.eval()
-        with torch.no_grad():
-            metrics = evaluate(self.model, self.data.heldout)
-            calibration = self._calibration()
-        self._save_model(calibration, metrics)
+        metrics = evaluate(self.model, self.data.heldout)
+        self._save_model(calibration(self.model, self.data.heldout), metrics)
         if status == "finished":  # run.json says so after all but the report, which can be made from the rest
             evidence = gather(
                 self.model, self.data.kind, self.data.train, self.data.heldout, self.config.seed
@@ -333,14 +331,8 @@ class Fitting:
         if status == "finished":
             write_report(self.path)
 
-    def _calibration(self) -> dict[str, Any]:
-        held = _first(self.data.heldout, CALIBRATED)
-        found = codes(self.model, held)
-        values = [round(value, 6) for value in scores(self.model, held).sort().values.tolist()]
-        return {"scores": values, "kl": found.kl.tolist(), "active": found.active.tolist()}
-
     def _save_model(
-        self, calibration: dict[str, Any] | None = None, metrics: dict[str, Any] | None = None
+        self, calibrated: dict[str, Any] | None = None, metrics: dict[str, Any] | None = None
     ) -> None:
         kept = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
         try:
@@ -348,7 +340,7 @@ class Fitting:
                 self.model.load_state_dict(self.best.tensors)
             about = {"preset": self.config.preset, "objective": repr(self.objective), "metrics": metrics}
             text = pages.model_card(self.path.name, self.config, self.objective, self.data.card, metrics)
-            persistence.save(self.path / "model", self.model, self.data.kind, calibration, about, text)
+            persistence.save(self.path / "model", self.model, self.data.kind, calibrated, about, text)
         finally:
             self.model.load_state_dict(kept)
 
@@ -377,14 +369,6 @@ class Fitting:
 def _volume(kind: Kind, items: Items) -> float:
     """Nats between a log density of the model's values and one of the user's, in the mean over some items."""
     return float(torch.as_tensor(kind.log_volume(items.batch(torch.arange(len(items))))).mean())
-
-
-def _first(items: Items, most: int) -> Items:
-    """At most so many items, spread evenly over all of them."""
-    if len(items) <= most:
-        return items
-    spaced = torch.linspace(0, len(items) - 1, most).round().long()  # evenly over the whole
-    return items.subset(spaced)
 
 
 def device_of(name: str) -> torch.device:

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from vaekit import files
-from vaekit.data import Kind, Table
+from vaekit.data import Kind, Parts, Table
+from vaekit.data.sequences import Sequences
 from vaekit.errors import DataError, ResourceError, UsageError, VaekitError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tiff", ".bmp")
 TABLES = (".csv", ".parquet")
+TEXTS = (".txt", ".smi")
 OURS = re.compile(r"\d{5,}\.png|values\.npy|MANIFEST\.json")  # names in a folder of items
 
 
@@ -38,6 +40,10 @@ def write_items(path: Path, values: Any, kind: Kind, x: Any = None, columns: int
     suffix = path.suffix.lower()
     if isinstance(kind, Table):
         return write_frame(path, values, kind)
+    if isinstance(kind, Parts):
+        return write_parts(path, values)
+    if isinstance(kind, Sequences):
+        return write_lines(path, values)
     if suffix in PICTURES:
         return files.write(path, picture_bytes(grid(_pictures(kind, x, path), columns), suffix))
     if suffix in (".npy", ".npz"):
@@ -75,6 +81,38 @@ def write_frame(path: Path, frame: Any, kind: Table) -> Path:
         return files.write(path, _excel(frame))
     hint = "one of .csv, .tsv, .parquet, .xlsx, .npz"
     raise UsageError("E107", f"--out {path}: a table is not written as {suffix or 'a folder'}.", hint=hint)
+
+
+def write_parts(path: Path, values: Mapping[str, Any]) -> Path:
+    """Write items of several parts as .npz, with an array for each.
+
+    Raises:
+        UsageError: The suffix is another one.
+    """
+    if path.suffix.lower() != ".npz":
+        raise UsageError("E107", f"--out {path}: items of several parts are written as .npz.", hint="--out parts.npz")
+    arrays = {name: np.array(part, dtype=np.str_) if isinstance(part, list) else part for name, part in values.items()}
+    return write_arrays(path, arrays)
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> Path:
+    """Write lines of text as .txt or .smi, as the column `text` of .csv or .parquet, or as an array in .npz or .npy.
+
+    Raises:
+        UsageError: The suffix is another one, or a line of .txt would be two.
+    """
+    suffix = path.suffix.lower()
+    if suffix in TEXTS:
+        if any("\n" in line or "\r" in line for line in lines):
+            message = f"--out {path}: there are ends of lines within items, which {suffix} cannot hold."
+            raise UsageError("E107", message, hint="--out with .csv")
+        return files.write(path, "".join(f"{line}\n" for line in lines))
+    if suffix in TABLES:
+        return write_table(path, {"text": lines})
+    if suffix in (".npz", ".npy"):
+        return write_arrays(path, {"values": np.array(lines, dtype=np.str_)})
+    hint = f"one of {', '.join((*TEXTS, *TABLES, '.npz', '.npy'))}"
+    raise UsageError("E107", f"--out {path}: text is not written as {suffix or 'a folder'}.", hint=hint)
 
 
 def _plain_array(series: Any) -> np.ndarray:

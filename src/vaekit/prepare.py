@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from vaekit.config import Config
-from vaekit.data import Images, Items, Kind, Table, TableSource, as_vectors, build, card, detect, read
+from vaekit.data import Images, Items, Kind, Parts, Table, TableSource, as_vectors, build, card, detect, read
 from vaekit.distributions import Noise
 from vaekit.errors import UsageError, nearest
 from vaekit.presets import ABOUT, PRESETS, Preset
@@ -42,7 +42,8 @@ def prepare(source: Any, config: Config, minimum: int = 2) -> Data:
         DataError: The data cannot be used; the message says which part and what to do.
     """
     _preset(config)  # what cannot be is said before anything is read
-    raw = read(source, key=config.key, labels=config.labels, image_size=config.image_size)
+    key = "*" if config.kind == "parts" else config.key
+    raw = read(source, key=key, labels=config.labels, image_size=config.image_size)
     kind, reasons = detect(
         raw, config.kind, config.likelihood, config.binarize, minimum,
         told=config.columns, conditional=ABOUT[config.preset].labels,
@@ -74,7 +75,8 @@ def _condition(kind: Kind, config: Config) -> None:
 
 def _split(items: Items, kind: Kind, config: Config) -> tuple[Items, Items]:
     if config.val is not None:
-        other = read(config.val, key=config.key, labels=config.labels, image_size=config.image_size)
+        key = "*" if isinstance(kind, Parts) else config.key
+        other = read(config.val, key=key, labels=config.labels, image_size=config.image_size)
         return items, labelled_items(other, kind)
     order = Noise(config.seed, "split").permutation(len(items))
     held = min(max(1, round(HELD_OUT * len(items))), MOST_HELD_OUT)

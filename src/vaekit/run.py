@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vaekit import config as configuration
 from vaekit import files, operations, persistence
-from vaekit.data import Batch, Items, Kind, Table, read, split_row
+from vaekit.data import Batch, Items, Kind, Parts, Table, read, split_row
 from vaekit.data.checks import finite
 from vaekit.distributions import Noise
 from vaekit.errors import DataError, FileError, UsageError, nearest
@@ -96,7 +96,7 @@ class Run:
             return data
         if isinstance(data, str | Path):
             place, row = split_row(str(data))
-            items = labelled_items(read(place, image_size=self._image_size), self.kind)
+            items = labelled_items(read(place, "*" if isinstance(self.kind, Parts) else None, image_size=self._image_size), self.kind)
             return self._labelled(items if row is None else self._row(items, row, place))
         if isinstance(self.kind, Table):
             return labelled_items(read(data), self.kind)
@@ -182,7 +182,7 @@ class Run:
         finite(values.numpy())
         c = self.kind.conditions(len(values), where, Noise(seed, "decode labels"))
         noise = Noise(seed, "decode") if self.kind.decodes_draws else None
-        return Batch(operations.decode(self.model, values, c, noise, like=self._like), c)
+        return Batch(operations.decode(self.model, values, c, noise, like=self.like), c)
 
     def decode(self, z: Any, where: Mapping[str, str] | None = None, seed: int = 0) -> Any:
         """Codes (N, D) as items: the centre of p(x | z); of a table, a draw from it."""
@@ -217,7 +217,7 @@ class Run:
         ranked = sorted(range(width), key=lambda d: -(found.get("kl") or [0.0] * width)[d])
         dims = ranked[:10] if dims is None else dims
         c = self.kind.conditions(1, None, Noise(0, "traverse"))
-        middle = operations.unpacked(torch.zeros(1, width), self._like)
+        middle = operations.unpacked(torch.zeros(1, width), self.like)
         made = operations.traverse(self.model, middle, dims, steps, c=c).flatten(0, 1)
         return Batch(made, None if c is None else c.expand(len(made), -1))
 
@@ -255,6 +255,24 @@ class Run:
         """ELBO and its two sides, −log p(x) by importance sampling, bits per dimension, active units."""
         return evaluate(self.model, self.items(data), samples, seed)
 
+    def fit_prior(
+        self, data: Any, prior: str = "diffusion", quiet: bool = False, **options: Any
+    ) -> dict[str, Any]:
+        """Fit a prior to the latents of the training data, and save it with the model.
+
+        Args:
+            data: What the run was trained on.
+            prior: mixture, flow, diffusion, vae (two-stage), or autoregressive for codes.
+            quiet: Say nothing.
+            options: `steps`, `time`, `lr`, `seed`, `components`; see `second_stage.Choice`.
+
+        Returns:
+            What was fitted, and rate and ELBO on held-out data before and after.
+        """
+        from vaekit.second_stage import Choice, refit
+
+        return refit(self, data, Choice(prior, **options), quiet)
+
     def report(self) -> Path:
         """Write report.html again from what the run folder holds."""
         return write_report(self.path)
@@ -269,10 +287,10 @@ class Run:
     def _width(self) -> int:
         """Numbers of a code."""
         known = (self.about.get("calibration") or {}).get("kl")
-        return len(known) if known else operations.packed(self._like).shape[1]
+        return len(known) if known else operations.packed(self.like).shape[1]
 
     @property
-    def _like(self) -> Any:
+    def like(self) -> Any:
         """A code in the form the model gives: one tensor, or one for each latent variable."""
         c = self.kind.conditions(1, None, Noise(0, "like"))
         with torch.no_grad():

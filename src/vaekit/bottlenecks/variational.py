@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from vaekit.bottlenecks.bottleneck import Bottleneck, Latent, needed
 from vaekit.distributions import MEAN, Noise, draw, rows, tempered
 from vaekit.recipes import configurable
+
+if TYPE_CHECKING:
+    from vaekit.model import Pass
 
 
 @configurable
@@ -62,6 +65,11 @@ class Variational(Bottleneck):
         own = getattr(self.prior, "see_first", None)  # pseudo-inputs begin at data
         if own is not None:
             own(x)
+
+    def commit(self, out: Pass) -> None:
+        own = getattr(self.posterior, "commit", None)  # running statistics of a batch-normalised posterior
+        if own is not None:
+            own(out.latents[0].q)
 
     def between(self, start: Any, end: Any, weight: Tensor) -> Any:
         own = getattr(self.prior, "between", None)  # along the great circle of a sphere

@@ -68,6 +68,23 @@ def read_npz(path: Path, key: str | None = None, labels: str | None = None) -> S
         raise _damaged(path, error) from None
 
 
+def read_parts(path: Path) -> dict[str, np.ndarray]:
+    """Every array of a .npz file by its name.
+
+    Raises:
+        DataError: As in `read_npy`; E202 there are none.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+            found = {info.filename[:-4]: _member(archive, info, path) for info in members}
+    except DAMAGE as error:
+        raise _damaged(path, error) from None
+    if not found:
+        raise DataError("E202", "there are no arrays in this file.", where=path)
+    return found
+
+
 def _from_archive(archive: zipfile.ZipFile, path: Path, key: str | None, labels: str | None) -> Source:
     members = {info.filename[:-4]: info for info in archive.infolist() if info.filename.endswith(".npy")}
     headers = {}

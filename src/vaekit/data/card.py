@@ -12,17 +12,19 @@ from vaekit.data.batch import Items
 from vaekit.data.detect_table import table_card
 from vaekit.data.facts import constant_features, measure
 from vaekit.data.kind import Kind
-from vaekit.data.loaded import Source, TableSource
+from vaekit.data.loaded import Source, TableSource, TextSource
 from vaekit.data.matrices import SparseSource
 from vaekit.data.sparse import SparseRows
 from vaekit.data.tables import Table
+from vaekit.data.parts import Parts, PartsSource
+from vaekit.data.text import text_card
 from vaekit.distributions import content_keys
 
 MOST_LISTED = 100  # places of constant features that are written out
 
 
 def card(
-    source: Source | SparseSource | TableSource, kind: Kind, items: Items, reasons: list[str]
+    source: Source | SparseSource | TableSource | TextSource | PartsSource, kind: Kind, items: Items, reasons: list[str]
 ) -> dict[str, Any]:
     """A description of some data.
 
@@ -43,7 +45,7 @@ def card(
         >>> made["count"], made["shape"], made["range"], made["likelihood"]
         (1797, [1, 8, 8], [0.0, 16.0], 'DiscretizedLogistic')
     """
-    if isinstance(source, TableSource):
+    if isinstance(source, TableSource | TextSource | PartsSource):
         return _of_table(source, kind, items, reasons)
     facts, constant = _facts(source.values)
     return {
@@ -66,14 +68,18 @@ def card(
     }
 
 
-def _of_table(source: TableSource, kind: Kind, items: Items, reasons: list[str]) -> dict[str, Any]:
+def _of_table(
+    source: TableSource | TextSource | PartsSource, kind: Kind, items: Items, reasons: list[str]
+) -> dict[str, Any]:
     return {
         "source": Path(source.path).name,
         "kind": kind.name,
         "count": len(items),
         "shape": list(kind.shape),
         "likelihood": type(kind.family).__name__,
-        **(table_card(source, kind) if isinstance(kind, Table) else {}),
+        **(text_card(source) if isinstance(source, TextSource) else {}),
+        **({"parts": {n: repr(k) for n, k in kind.parts.items()}} if isinstance(kind, Parts) else {}),
+        **(table_card(source, kind) if isinstance(kind, Table) and isinstance(source, TableSource) else {}),
         "classes": _counted(items, kind),
         "duplicates": 1 - len(np.unique(_keys(items.raw).numpy())) / len(items),
         "notes": list(source.notes),

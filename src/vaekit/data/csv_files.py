@@ -68,6 +68,19 @@ def read_csv(path: Path) -> TableSource:
     return TableSource(frame, formats=formats, path=str(path), notes=notes)
 
 
+def text_of(path: Path, notes: list[str]) -> str:
+    """A text file, packed or not, in any encoding that can be told, with a line feed at the end of each line.
+
+    Args:
+        path: The file.
+        notes: What the user should know is added to these.
+
+    Raises:
+        DataError: E202 nothing in it, E204 no text or damaged, E210 larger than the memory.
+    """
+    return _clean(_unpacked(path), path, notes).rstrip(b"\0").decode()
+
+
 def column_names(names: Sequence[Any], where: object, notes: list[str]) -> list[str]:
     """The names of columns as text, each there and none twice.
 

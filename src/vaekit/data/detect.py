@@ -11,6 +11,7 @@ import numpy as np
 from vaekit.data.batch import Items
 from vaekit.data.checks import chunks, listed
 from vaekit.data.counts import detect_counts
+from vaekit.data.detect_parts import detect_parts
 from vaekit.data.detect_table import as_table, as_vectors, detect_table
 from vaekit.data.facts import Facts, constant_features, measure
 from vaekit.data.images import Binarize, Images, default_family
@@ -18,9 +19,11 @@ from vaekit.data.kind import Kind
 from vaekit.data.labels import as_tensor, frequencies, same_classes
 from vaekit.data.levels import bad_scale
 from vaekit.data.likelihoods import LIKELIHOODS, Setting, asked
-from vaekit.data.loaded import Source, TableSource
+from vaekit.data.loaded import Source, TableSource, TextSource
 from vaekit.data.matrices import SparseSource
+from vaekit.data.parts import PartsSource
 from vaekit.data.tables import Table
+from vaekit.data.text import detect_text
 from vaekit.data.vectors import Vectors, moments
 from vaekit.distributions import Bernoulli, Family, NegativeBinomial, Poisson
 from vaekit.errors import DataError, UsageError, nearest
@@ -34,8 +37,8 @@ MOST_CATEGORIES = 1000
 DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners give
 
 
-Loaded = Source | SparseSource | TableSource
-KINDS = ("auto", "images", "vectors", "table", "counts")
+Loaded = Source | SparseSource | TableSource | TextSource | PartsSource
+KINDS = ("auto", "images", "vectors", "table", "counts", "sequences", "parts")
 BINARIZE = ("auto", "none", "dynamic", "threshold")
 UNIT_LIKELIHOODS = ("bernoulli", "continuous_bernoulli")  # the values themselves must lie in [0, 1]
 
@@ -83,6 +86,10 @@ def detect(
     source = _as_asked(source, kind)
     if isinstance(source, TableSource):
         return detect_table(source, likelihood, minimum, told, conditional)
+    if isinstance(source, TextSource):
+        return detect_text(source, likelihood, minimum)
+    if isinstance(source, PartsSource):
+        return detect_parts(source, minimum, detect)
     if told:
         raise UsageError("E104", "types of columns are for tables, and this is none.")
     if isinstance(source, SparseSource) or kind == "counts":
@@ -131,6 +138,8 @@ def _as_asked(source: Loaded, kind: str) -> Loaded:
     wrong = (isinstance(source, SparseSource) and kind not in ("auto", "counts")) or (
         isinstance(source, TableSource) and kind == "images"
     )
+    wrong |= isinstance(source, PartsSource) != (kind == "parts") and kind != "auto"
+    wrong |= isinstance(source, TextSource) != (kind == "sequences") and kind != "auto"
     if wrong:
         raise UsageError("E103", f"--kind {kind} cannot be made of this source.", hint="--kind auto")
     return source

@@ -28,11 +28,16 @@ from vaekit.distributions import (
 )
 from vaekit.errors import DataError
 from vaekit.networks import DECODER_GAIN, MLP, ConvDecoder, ConvEncoder
+from vaekit.networks.blocks import Activated
+from vaekit.networks.conv import sides
+from vaekit.networks.maps import MapDecoder, MapEncoder
+from vaekit.networks.pyramid import DensePyramid, FinestDecoder, Pyramid, level_widths
 from vaekit.recipes import configurable
 
 Binarize = Literal["none", "dynamic", "threshold"]
 
 MLP_VALUES = 1024  # images of at most this many values get dense networks: on a CPU they learn faster there
+MAP_LEVELS = 2  # how often a map of features halves an image's sides
 UNIT_SCALE = 0.1  # where a learned scale begins for values in [0, 1]
 
 
@@ -205,6 +210,35 @@ class Images(Kind):
         if math.prod(self.shape) <= MLP_VALUES:
             return MLP(inputs, (channels, self.height, self.width), condition=condition, gain=DECODER_GAIN)
         return ConvDecoder(inputs, (channels, self.height, self.width), condition=condition)
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        return sides(self.shape, MAP_LEVELS)[-1]
+
+    def map_encoder(self, channels: int, condition: int = 0) -> nn.Module:
+        return MapEncoder(self.shape, channels, MAP_LEVELS, condition=condition)
+
+    def map_decoder(self, channels: int, family: Family | None = None, condition: int = 0) -> nn.Module:
+        outputs = (family or self.family).size(self.channels)
+        return MapDecoder(channels, (outputs, self.height, self.width), MAP_LEVELS, condition=condition)
+
+    def pyramid(
+        self, width: int, levels: int, condition: int = 0, convolutional: bool = False
+    ) -> Pyramid | DensePyramid:
+        if convolutional or math.prod(self.shape) > MLP_VALUES:
+            return Pyramid(self.shape, level_widths(self.shape, width // 8 or 1), condition=condition)
+        first = MLP(self.shape, width, hidden=())  # the condition enters the blocks above it
+        return DensePyramid(first, width, levels, width // 2 or 1, condition)
+
+    def finest_decoder(
+        self, shape: Sequence[int], family: Family | None = None, condition: int = 0
+    ) -> nn.Module:
+        outputs = ((family or self.family).size(self.channels), self.height, self.width)
+        if len(shape) > 1:
+            return FinestDecoder(shape[0], outputs, condition)
+        return Activated(
+            MLP(shape[0], outputs, hidden=(), gain=DECODER_GAIN)
+        )  # the state knows the condition
 
     def log_volume(self, batch: Batch) -> float | Tensor:
         """−(number of observed values) · log(L − 1) for a density over integer levels; a mass needs nothing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from vaekit.data.batch import Batch
 from vaekit.distributions import Family, Gaussian, Noise, Scale
 from vaekit.errors import UsageError, nearest
+from vaekit.networks.maps import Shaped, Unshaped
+from vaekit.networks.pyramid import DensePyramid, Pyramid
+
+POSITIONS = 8  # of a map of features for items without a plane
 
 
 class Kind(ABC):
@@ -64,6 +68,43 @@ class Kind(ABC):
     @abstractmethod
     def decoder(self, inputs: int, family: Family | None = None, condition: int = 0) -> nn.Module:
         """A sensible network from `inputs` numbers to the parameters of a likelihood for one item."""
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Positions of a map of features, (G,) for items without a plane: where codes of a codebook stand."""
+        return (POSITIONS,)
+
+    def map_encoder(self, channels: int, condition: int = 0) -> nn.Module:
+        """A sensible network from one item to a map (channels, *grid)."""
+        return Shaped(self.encoder(channels * math.prod(self.grid), condition), (channels, *self.grid))
+
+    def map_decoder(self, channels: int, family: Family | None = None, condition: int = 0) -> nn.Module:
+        """A sensible network from a map (channels, *grid) to the parameters of a likelihood for one item."""
+        return Unshaped(self.decoder(channels * math.prod(self.grid), family, condition))
+
+    def pyramid(
+        self, width: int, levels: int, condition: int = 0, convolutional: bool = False
+    ) -> Pyramid | DensePyramid:
+        """A sensible network from one item to features at several levels, top first; its `shapes` are theirs.
+
+        Args:
+            width: Of a level that is a vector; maps have fewer channels, an eighth of it at the finest.
+            levels: How many, where the items do not say.
+            condition: Width of a condition.
+            convolutional: Whether small images too get convolutions.
+
+        Raises:
+            ValueError: Convolutions were asked for, and these items have no plane.
+        """
+        if convolutional:
+            raise ValueError(f"{self.name} have no plane for convolutions: leave convolutional out")
+        return DensePyramid(self.encoder(width, condition), width, levels, width // 2 or 1, condition)
+
+    def finest_decoder(
+        self, shape: Sequence[int], family: Family | None = None, condition: int = 0
+    ) -> nn.Module:
+        """A small network from a pyramid's finest level, (W, …), to the parameters of a likelihood for one item."""
+        return self.decoder(shape[0], family, condition)
 
     def log_volume(self, batch: Batch) -> float | Tensor:
         """Nats to add to a log density of the model's values so that it is one of the user's values.

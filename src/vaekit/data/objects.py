@@ -13,18 +13,22 @@ from vaekit.data.checks import check_dtype, check_room
 from vaekit.data.frames import frame_of, from_frame
 from vaekit.data.labels import index_labels
 from vaekit.data.levels import as_array
-from vaekit.data.loaded import Source, TableSource
+from vaekit.data.loaded import Source, TableSource, TextSource
 from vaekit.data.matrices import SparseSource, from_sparse
-from vaekit.data.pictures import read_files
+from vaekit.data.parts import PartsSource
+from vaekit.data.pictures import SUFFIXES, read_files
 from vaekit.errors import DataError
 
 
-def read_object(source: Any, image_size: int | None = None) -> Source | SparseSource | TableSource:
+def read_object(
+    source: Any, image_size: int | None = None
+) -> Source | SparseSource | TableSource | TextSource | PartsSource:
     """Values from an object in memory.
 
     Args:
         source: An array, a tensor, a frame of pandas, polars or pyarrow, a sparse matrix of SciPy, a torch
-            Dataset of items or (item, label) pairs, or a list of arrays or of image files.
+            Dataset of items or (item, label) pairs, a list of arrays, of image files or of lines of text, or a dict of
+            arrays, which are parts.
         image_size: As in `read_files`; for image files only.
 
     Raises:
@@ -43,18 +47,23 @@ def read_object(source: Any, image_size: int | None = None) -> Source | SparseSo
         hint = "hand over .to_dense(), or a sparse matrix of SciPy"
         raise DataError("E211", "this is a sparse tensor of torch.", hint=hint)
     if hasattr(source, "__array__") or hasattr(source, "__array_interface__"):
-        return Source(as_array(source))
+        array = as_array(source)
+        return TextSource(array.tolist()) if array.dtype.kind == "U" and array.ndim == 1 else Source(array)
     if isinstance(source, list | tuple):
         return _from_list(source, image_size)
+    if isinstance(source, dict) and source:
+        return PartsSource({str(name): as_array(part) for name, part in source.items()})
     if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not isinstance(source, dict):
         return _from_dataset(source)
     hint = "hand over an array, a tensor, a frame, a torch Dataset, or the path of a folder or file"
     raise DataError("E211", f"data cannot be read from an object of type {type(source).__name__}.", hint=hint)
 
 
-def _from_list(items: Sequence[Any], image_size: int | None) -> Source:
+def _from_list(items: Sequence[Any], image_size: int | None) -> Source | TextSource:
     if not items:
         raise DataError("E202", "the list is empty.")
+    if all(isinstance(item, str) and not item.lower().endswith(SUFFIXES) for item in items):
+        return TextSource([str(item) for item in items])
     if all(isinstance(item, str | os.PathLike) for item in items):
         return read_files([Path(item) for item in items], [str(item) for item in items], "", image_size)
     return Source(_stacked([as_array(item) for item in items], len(items)))

@@ -1,4 +1,4 @@
-"""Where data come from: images, a file of arrays, a table, the built-in digits, or an object in memory."""
+"""Where data come from: images, a file of arrays, a table, text, the built-in digits, an object in memory."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ import re
 from pathlib import Path
 from typing import Any
 
-from vaekit.data import arrays, frames, matrix_files, pictures
+import numpy as np
+
+from vaekit.data import arrays, frames, matrix_files, pictures, text
 from vaekit.data.checks import finite, listed, numbers
 from vaekit.data.labels import index_labels
-from vaekit.data.loaded import Source, TableSource
+from vaekit.data.loaded import Source, TableSource, TextSource
 from vaekit.data.matrices import SparseSource
 from vaekit.data.objects import read_object
+from vaekit.data.parts import PartsSource
 from vaekit.errors import DataError, ResourceError, UsageError
 
 KNOWN = (
     f"a folder of images, {' '.join(pictures.SUFFIXES)}, .npy, .npz, .mtx, IDX (.gz too), "
-    f"tables {' '.join(frames.SUFFIXES)} (.csv.gz too), digits"
+    f"tables {' '.join(frames.SUFFIXES)} (.csv.gz too), lines of text {' '.join(text.SUFFIXES)} (.gz too), digits"
 )
 
 
-Loaded = Source | SparseSource | TableSource
+Loaded = Source | SparseSource | TableSource | TextSource | PartsSource
 
 
 def read(source: Any, key: str | None = None, labels: Any = None, image_size: int | None = None) -> Loaded:
@@ -30,14 +33,14 @@ def read(source: Any, key: str | None = None, labels: Any = None, image_size: in
 
     Args:
         source: "digits", a path, or an object in memory.
-        key: Which array of a .npz file.
+        key: Which array of a .npz file; "*" takes all of them, as parts.
         labels: "folders", the name of an array in a .npz file, the path of an IDX file, the names of a table's
             columns with commas between them, or (N,) labels themselves.
         image_size: Scale the shorter side of image files to this and crop the centre; None takes them as they are.
 
     Returns:
-        The values, finite (but for NaN in the holes of rows and columns) and with 2 to 4 axes, or a table, and what is
-        known about them.
+        The values, finite (but for NaN in the holes of rows and columns) and with 2 to 4 axes, a table, or lines of
+        text, and what is known about them.
 
     Raises:
         DataError: What the data are cannot be used; the code says why.
@@ -67,7 +70,7 @@ def read(source: Any, key: str | None = None, labels: Any = None, image_size: in
         loaded.values = finite(values, loaded.path, loaded.names, holes)
     if labels is not None and words is None:
         loaded.labels, loaded.label_names = index_labels(labels, len(loaded), loaded.path)
-    fits = image_size is None or loaded.values.shape[1:3] == (image_size, image_size)
+    fits = image_size is None or np.shape(loaded.values)[1:3] == (image_size, image_size)
     _refuse(not fits, "--image-size scales image files, and this is an array: scale it first")
     return loaded
 
@@ -104,9 +107,13 @@ def _read_form(form: str, path: Path, key: str | None, labels: str | None, image
         return pictures.read_files([path], [path.name], path, image_size)
     if form == "table":
         return frames.read_table(path)
+    if form == "npz" and key == "*":
+        return PartsSource(arrays.read_parts(path), path=str(path))
     if form == "npz":
         sparse = matrix_files.read_csr_npz(path, labels) if key is None else None
         return arrays.read_npz(path, key, labels) if sparse is None else sparse
+    if form == "text":
+        return text.read_text(path)
     if form == "mtx":
         return matrix_files.read_mtx(path)
     return arrays.read_idx(path, labels) if form == "idx" else arrays.read_npy(path)
@@ -123,8 +130,8 @@ def _digits() -> Source:
 
 
 def file_format(path: Path) -> str:
-    """What a file is, by its suffix for images and tables, else by its first bytes: image, table, mtx, npy,
-    npz or idx.
+    """What a file is, by its suffix for images and tables, else by its first bytes: image, table, text,
+    mtx, npy, npz or idx.
 
     Raises:
         DataError: E211, it is none of these; E202, it is empty.
@@ -143,6 +150,8 @@ def file_format(path: Path) -> str:
         return "npy"
     if frames.is_table(path):
         return "table"
+    if text.is_text(path):
+        return "text"
     if start.startswith(b"PK\x03\x04") or start.startswith(b"PK\x05\x06"):
         return "npz"
     if (start[:2] == b"\0\0" and start[2] in arrays.IDX_TYPES) or (

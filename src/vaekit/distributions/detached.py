@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
 
 from torch import Tensor, nn
 from torch.distributions import Distribution, Transform
 
-HIDING = (nn.Module, FunctionType, MethodType)  # gradient can hide in what these hold
+HIDING = (nn.Module, FunctionType, MethodType, partial)  # gradient can hide in what these hold
 
 
 def detach(q: Distribution) -> Distribution:
@@ -32,27 +33,31 @@ def detach(q: Distribution) -> Distribution:
         >>> q.log_prob(torch.zeros(2)).requires_grad, detach(q).log_prob(torch.zeros(2)).requires_grad
         (True, False)
     """
-    return _still(q, q)
+    try:
+        return _still(q, {})
+    except TypeError as error:
+        raise TypeError(
+            f"{type(q).__name__} computes its density with networks, so its parameters cannot be detached; "
+            "use a posterior whose parameters are numbers (Gaussian, FullGaussian, Laplace), or the plain bound"
+        ) from error
 
 
-def _still(part: Any, q: Distribution) -> Any:
+def _still(part: Any, made: dict[int, Any]) -> Any:
     """A tensor without its history, and whatever holds tensors with each of them so."""
     if isinstance(part, Tensor):
         return part.detach()
     if isinstance(part, dict):
-        return {name: _still(value, q) for name, value in part.items()}
+        return {name: _still(value, made) for name, value in part.items()}
     if type(part) in (list, tuple):
-        return type(part)(_still(value, q) for value in part)
-    if isinstance(part, HIDING) or hasattr(part, "func"):
-        raise TypeError(
-            f"{type(q).__name__} computes its density with networks, so its parameters cannot be detached; "
-            "use a posterior whose parameters are numbers (Gaussian, FullGaussian, Laplace), or the plain bound"
-        )
-    return _copied(part, q) if isinstance(part, Distribution | Transform) else part
+        return type(part)(_still(value, made) for value in part)
+    if isinstance(part, HIDING):
+        raise TypeError(f"a {type(part).__name__} cannot be held still")
+    return _copied(part, made) if isinstance(part, Distribution | Transform) else part
 
 
-def _copied(part: Any, q: Distribution) -> Any:
-    """A distribution or transform with each of its attributes held still."""
-    still = copy.copy(part)
-    vars(still).update({name: _still(value, q) for name, value in vars(part).items()})
-    return still
+def _copied(part: Any, made: dict[int, Any]) -> Any:
+    """A distribution or transform with each of its attributes held still; once, for a transform knows its inverse."""
+    if id(part) not in made:
+        made[id(part)] = still = copy.copy(part)
+        vars(still).update({name: _still(value, made) for name, value in vars(part).items()})
+    return made[id(part)]

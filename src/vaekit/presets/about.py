@@ -6,13 +6,15 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from vaekit.data import Kind, Vectors
-from vaekit.presets.preset import ABOUT, PRESETS, Preset
+from vaekit.data import Images, Kind, Parts, Sequences, Vectors
+from vaekit.presets.preset import ABOUT, CHAPTERS, PRESETS, Preset
 
 
 def about() -> list[dict[str, Any]]:
     """Name, chapter, kinds, authors, year, summary, advice, objective and own options of every preset."""
-    return [_about(name, preset) for name, preset in PRESETS.items()]
+    order = list(CHAPTERS)
+    names = sorted(PRESETS, key=lambda name: order.index(ABOUT[name].chapter))
+    return [_about(name, PRESETS[name]) for name in names]
 
 
 def _about(name: str, preset: Callable[..., Preset]) -> dict[str, Any]:
@@ -32,4 +34,15 @@ def _about(name: str, preset: Callable[..., Preset]) -> dict[str, Any]:
 
 def example(name: str) -> Kind:
     """A small kind that a preset takes."""
-    return Vectors(4, labels=("a", "b"), frequencies=(0.5, 0.5), conditional=ABOUT[name].labels)
+    labels: dict[str, Any] = {
+        "labels": ("a", "b"),
+        "frequencies": (0.5, 0.5),
+        "conditional": ABOUT[name].labels,
+    }
+    kinds: dict[str, Kind] = {
+        "vectors": Vectors(4, **labels),
+        "images": Images(1, 8, 8, **labels),
+        "sequences": Sequences(["a", "b"], 4),
+        "parts": Parts({"one": Vectors(4), "other": Vectors(4)}),
+    }
+    return next(kind for word, kind in kinds.items() if word in ABOUT[name].kinds)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from vaekit.bottlenecks import Deterministic
 from vaekit.data import Kind
-from vaekit.distributions import FullGaussian, Gaussian, Optimal, Shared
-from vaekit.objectives import Distortion, Rate, cyclical, linear
+from vaekit.distributions import Fixed, FullGaussian, Gaussian, Optimal, Shared
+from vaekit.objectives import Constrained, Distortion, Rate, cyclical, linear
 from vaekit.presets.preset import Preset, around, gaussian, named
 
 
@@ -72,3 +74,16 @@ def sigma_vae(kind: Kind, latent: int = 16, optimal: bool = True) -> Preset:
     """
     family = kind.family_with(Optimal() if optimal else Shared())
     return Preset(gaussian(kind, latent, likelihood=family), Distortion() + Rate())
+
+
+@named(kinds=("images", "vectors"))
+def geco_vae(kind: Kind, latent: int = 16, tolerance: float = 0.4) -> Preset:
+    """Rezende, Viola (2018), arXiv:1810.00597: the least rate at which the reconstruction error is within a tolerance.
+
+    Use it to say how exact codes must be; the tolerance is in standard deviations of the values (0.3 for pixels).
+    """
+    error = tolerance * (0.3 if kind.name == "images" else 1.0)  # κ, of one value as the model sees it
+    # −log N(x; μ, κ²) where the mean squared error is κ²
+    target = kind.dims * (0.5 + math.log(error * math.sqrt(2 * math.pi)))
+    model = gaussian(kind, latent, likelihood=kind.family_with(Fixed(error)))
+    return Preset(model, Rate() + Constrained(Distortion(), target))

@@ -20,6 +20,23 @@ FEATURES = 256  # width between encoder and posterior
 ANY = ("images", "vectors", "table", "counts")  # the kinds whose items are one tensor of numbers
 
 
+CHAPTERS = {
+    "elbo": "The evidence lower bound and its two sides",
+    "bounds": "Tighter bounds",
+    "priors": "Richer priors",
+    "posteriors": "Richer posteriors",
+    "disentangle": "Disentangled factors",
+    "aggregated": "Matching the aggregated posterior",
+    "labelled": "With labels",
+    "discrete": "Discrete codes",
+    "hierarchical": "Hierarchies",
+    "adversarial": "With a critic",
+    "spherical": "On the sphere",
+    "autoregressive": "Strong decoders",
+    "multimodal": "Items of several parts",
+}  # the files of presets, in the order in which they are read
+
+
 class Preset(NamedTuple):
     """A model and the objective that trains it."""
 

@@ -79,7 +79,8 @@ def gather(model: VAE, kind: Kind, train: Items, heldout: Items, seed: int = 0) 
         arrays |= {} if path is None else _walks(model, view, path)
         if _can_sample(model):
             arrays |= _samples(model, view, train, seen, seed)
-            arrays |= {} if view.form == "pictures" else _quantiles(model, kind, seen, seed)
+            numbers = view.form not in ("pictures", "text") and view.part is None
+            arrays |= _quantiles(model, kind, seen, seed) if numbers else {}
         return arrays
     finally:
         model.train(was)
@@ -122,7 +123,8 @@ def _items(model: VAE, view: View, seen: Items, score: Tensor) -> Arrays:
     index = torch.cat([ranked[:k], ranked[middle : middle + k], ranked.flip(0)[:k]])
     batch = seen.batch(index).to(_device(model))
     x, rebuilt = values(batch), reconstruct(model, batch.x, batch.c, batch.mask)
-    seen_only = rebuilt if batch.mask is None else torch.where(batch.mask.bool(), rebuilt, x)
+    whole = batch.mask is None or view.form == "text"  # what follows the end of a line is no hole
+    seen_only = rebuilt if batch.mask is None or whole else torch.where(batch.mask.bool(), rebuilt, x)
     shown = {"x": view.shown(x), "rebuilt": view.shown(rebuilt), "error": view.difference(x, seen_only)}
     shown |= {"score": score[index].numpy(), "index": index.numpy()}
     arrays = {f"items_{name}": array.reshape(3, k, *array.shape[1:]) for name, array in shown.items()}
@@ -142,16 +144,22 @@ def _samples(model: VAE, view: View, train: Items, seen: Items, seed: int) -> Ar
     held = seen.batch(_spaced(len(seen), COMPARED))
     drawn_distance, _ = nearest(view.compared(drawn), train, view, seed)
     held_distance, _ = nearest(view.compared(values(held).to(drawn.device)), train, view, seed)
-    smooth = sample(model, SAMPLES, None if c is None else c[:SAMPLES], seed=seed, mean=True)  # the same z
-    distance, place = nearest(view.compared(smooth), train, view, seed)
+    text = view.form == "text"  # which has no mean
+    shown = drawn[:SAMPLES] if text else _smooth(model, c, seed)
+    distance, place = nearest(view.compared(shown), train, view, seed)
     return {
-        "sample_x": view.shown(smooth),
+        "sample_x": view.shown(shown),
         "sample_nearest": view.shown(values(train.batch(torch.from_numpy(place)))),
         "sample_distance": distance,
         "copy_sample_distance": drawn_distance,
         "copy_heldout_distance": held_distance,
         "copy_rate": np.array(copy_rate(drawn_distance, held_distance)),
     }
+
+
+def _smooth(model: VAE, c: Tensor | None, seed: int) -> Tensor:
+    """The centres of p(x | z) at the z of the first draws."""
+    return sample(model, SAMPLES, None if c is None else c[:SAMPLES], seed=seed, mean=True)
 
 
 def _conditions(model: VAE, kind: Kind, n: int, seed: int) -> Tensor | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from vaekit import files
 from vaekit.errors import FileError
-from vaekit.report import words
+from vaekit.report import texts, words
 from vaekit.report.charts import series
 from vaekit.report.plots import draw
 from vaekit.report.style import number
@@ -117,7 +117,7 @@ def _context(
         "advice": words.advice(run, records, evidence, words.source(run)),
         "facts": words.facts(card, run), "labels": shown, "more_labels": more,
         "reasons": words.reasons(card), "types": words.types(card), "table": words.fidelity(evidence),
-        "rows": words.rows(evidence), "notes": _sentences(card.get("notes")),
+        "rows": words.rows(evidence), "texts": texts.tables(evidence), "notes": _sentences(card.get("notes")),
         "pictures": embedded(drawn), "form": form,
         "shapes": {name: shape for name, shape, there in shapes if there},
         "has_rate": stochastic and (bool(evidence) or len(series(records, "elbo")[0]) > 0),
@@ -137,10 +137,10 @@ def _context(
 def _present(id: str, context: Facts) -> bool:
     """Whether a section of the template has something in it."""
     if id in ("training", "columns", "pairs", "reconstructions", "missing", "traversals", "latent"):
-        return {"training": "loss"}.get(id, id) in context["pictures"]
+        return {"training": "loss"}.get(id, id) in context["pictures"] or id in context["texts"]
     parts = {
         "data": context["facts"] or context["types"]["rows"] or context["reasons"] or context["notes"],
-        "samples": context["rows"] or "samples" in context["pictures"] or context["copies"]
+        "samples": context["rows"] or context["texts"] or "samples" in context["pictures"] or context["copies"]
         or not context["can_sample"],
         "kl": "kl" in context["pictures"] or not context["stochastic"],
         "figures": context["figures"], "configuration": context["config"], "next": True,

@@ -62,7 +62,7 @@ def _content(
         return charts.latent(evidence) if name == "latent" else charts.kl(evidence)
     form = str(evidence.get("form", ""))
     needed = (TABLE_NEEDS if form == "table" else NEEDS).get(name)
-    if needed not in evidence:
+    if needed not in evidence or form == "text":  # lines are in tables of the page
         return None
     if form == "rows" or form == "points":
         return getattr(rows, name)(evidence, names)

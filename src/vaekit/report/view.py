@@ -1,4 +1,4 @@
-"""How items of a kind are looked at: as pictures, as points of a plane, as rows of numbers, or as a table."""
+"""How items of a kind are looked at: as pictures, as points of a plane, as rows of numbers, as text, or as a table."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from vaekit.data import Batch, Kind, Table
+from vaekit.data import parts as several
+from vaekit.data.sequences import Sequences
+from vaekit.distributions import Noise
 from vaekit.report.parts import Parts
+from vaekit.report.texts import LONGEST
 
 PICTURE_VALUES = 12_000  # bytes of one picture that is kept; some 300 of them make three megabytes at most
 COMPARED_SIDE = 64  # larger pictures are compared at this size, which bounds time and memory
 COLUMNS = 512  # columns of a row that are kept
+MARKS = 16  # numbers by which the tokens of a text are compared
 
 
 class View:
@@ -26,32 +31,46 @@ class View:
 
     Attributes:
         form: "pictures" (H, W[, 3]) uint8; "points" (2,) in the data's units; "rows" (columns,) as the model sees them;
-            "table", whose items are looked at column by column.
+            "text" (); "table", whose items are looked at column by column.
         columns: Which columns of a row are shown.
     """
 
     def __init__(self, kind: Kind) -> None:
+        self.part: slice | None = None  # of a row, what is looked at
+        if isinstance(kind, several.Parts):  # the first picture among them, or else the first
+            name = kind.shown
+            self.part, kind = kind.place(name), kind.parts[name]
         self.kind: Any = kind
         self.shape = tuple(kind.shape)
         pictures = hasattr(kind, "picture") and len(self.shape) == 3
         self.form = "pictures" if pictures else "points" if self.shape == (2,) else "rows"
         if isinstance(kind, Table):
             self.form, self._parts = "table", Parts(kind)
+        if isinstance(kind, Sequences):  # nearly orthogonal vectors of length one in place of the tokens
+            marks = Noise(0, "tokens").normal((kind.levels, MARKS))
+            self.form, self._marks = "text", marks / marks.norm(dim=1, keepdim=True)
         count = math.prod(self.shape)
         self.columns = np.unique(np.linspace(0, count - 1, min(count, COLUMNS)).round().astype(int))
 
     def shown(self, x: Tensor) -> np.ndarray:
         """(N, *shape) in the model's space → (N, …) of the form above."""
+        x = self._seen(x)
         if self.form == "pictures":
             return _displayable(self.kind.picture(_shrunk(x, self._share(x))))
         if self.form == "points":
             return np.asarray(self.kind.decode(x), dtype=np.float64)
+        if self.form == "text":
+            return np.array([line[:LONGEST] for line in self.kind.decode(x)], dtype=np.str_)
         return x.flatten(1).cpu().float().numpy()[:, self.columns]
 
     def difference(self, x: Tensor, other: Tensor) -> np.ndarray:
-        """|x − other|, as large as what `shown` gives; of pictures the mean over channels, 255 for the whole range."""
+        """|x − other|, as large as what `shown` gives; of pictures the mean over channels, 255 for the whole
+        range; of text the number of places."""
+        x, other = self._seen(x), self._seen(other)
         if self.form == "points":
             return np.abs(self.shown(x) - self.shown(other))
+        if self.form == "text":
+            return (x != other).sum(1).cpu().numpy()
         apart = (x - other).abs()
         if self.form == "rows":
             return self.shown(apart)
@@ -60,11 +79,21 @@ class View:
 
     def compared(self, x: Tensor) -> Tensor:
         """(N, *shape) → (N, F): the values between which distances are taken."""
+        if self.part is not None:  # all parts count
+            return x.flatten(1).float()
         if self.form == "table":
             return self._parts.features(x)
+        if self.form == "text":
+            return self._marks.to(x.device)[x.long()].flatten(1)
         if self.form == "pictures":
             x = _shrunk(x, min(1.0, COMPARED_SIDE / max(self.shape[1:])))
         return x.flatten(1).float()
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """The part that is looked at, in its own shape; x itself where that is all."""
+        if self.part is None or x.shape[1:] == self.shape:
+            return x
+        return x[:, self.part].unflatten(1, self.shape)
 
     def _share(self, x: Tensor) -> float:
         """By what to scale a picture so that it is kept in at most `PICTURE_VALUES` bytes."""

@@ -194,7 +194,7 @@ def figures(run: dict[str, Any]) -> list[tuple[str, str, str]]:
 def commands(path: Path, run: dict[str, Any], form: str, samples: bool) -> list[tuple[str, str]]:
     """What to do next, as commands to paste."""
     folder, where = quoted_folder(path), source(run)
-    suffix = "png" if form == "pictures" else "csv"
+    suffix = {"pictures": "png", "text": "txt"}.get(form, "csv")
     known = [("new items", f"vaekit sample {folder} --n 16 --out samples.{suffix}")] if samples else []
     return [
         *known,

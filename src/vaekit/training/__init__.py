@@ -5,10 +5,11 @@ from vaekit.training.linear import pca_start
 from vaekit.training.measure import Speed, measure
 from vaekit.training.meter import Meter
 from vaekit.training.optimizer import Adam
+from vaekit.training.second_stage import Fitted, fit_prior
 from vaekit.training.state import State
 from vaekit.training.train import Progress, averaged, fit, see_first, start, threads, train, warm_cosine
 
 __all__ = [
-    "Adam", "Meter", "Progress", "Speed", "State", "averaged", "fit", "load_checkpoint", "measure",
-    "pca_start", "save_checkpoint", "see_first", "start", "threads", "train", "warm_cosine",
+    "Adam", "Fitted", "Meter", "Progress", "Speed", "State", "averaged", "fit", "fit_prior", "load_checkpoint",
+    "measure", "pca_start", "save_checkpoint", "see_first", "start", "threads", "train", "warm_cosine",
 ]  # fmt: skip

@@ -1,0 +1,334 @@
+"""Terms that ask the latent dimensions to be independent of each other over all data.
+
+q(z) = E_x[q(z | x)],  TC = KL(q(z) ‖ Π_d q(z_d))
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.nn import functional
+
+from vaekit.bottlenecks import Latent
+from vaekit.distributions import center, right
+from vaekit.model import Pass
+from vaekit.objectives.schedule import Schedule
+from vaekit.objectives.term import Term, mean
+
+
+class Decomposition(NamedTuple):
+    """The three parts of a sampled rate, (N,) nats each; their sum is log q(z | x) − log p(z).
+
+    Attributes:
+        mutual_information: log q(z | x) − log q(z), of data and latent.
+        total_correlation: log q(z) − Σ_d log q(z_d), of the dimensions.
+        dimension: Σ_d log q(z_d) − log p(z), of each dimension against the prior.
+    """
+
+    mutual_information: Tensor
+    total_correlation: Tensor
+    dimension: Tensor
+
+
+class DecomposedRate(Term):
+    """α · mutual information + β · total correlation + γ · dimension-wise KL, nats per datum; all 1 is the rate.
+
+        log q(z | x) − log p(z) = [log q(z|x) − log q(z)] + [log q(z) − Σ log q(z_d)] + [Σ log q(z_d) − log p(z)]
+
+    q(z) is estimated from the batch: the datum that z came from counts 1/N, as it does among all N data, and the
+    others share the rest. On the full batch that is the mixture q(z) itself. (The paper's weights give one of the
+    others less; these are their average over which one.)
+
+    Args:
+        mutual_information, total_correlation, dimension: α, β, γ.
+        dataset_size: N; None takes what `train` says. Until it has said so, the batch counts as all there is.
+
+    Raises:
+        ValueError: The dimensions of q are coupled, so that it has no density of single dimensions.
+
+    Source: Chen, Li, Grosse, Duvenaud (2018), Isolating sources of disentanglement, arXiv:1802.04942 (β-TCVAE).
+
+    Example:
+        >>> DecomposedRate(total_correlation=6)
+        DecomposedRate(mutual_information=1, total_correlation=6, dimension=1)
+    """
+
+    def __init__(
+        self,
+        mutual_information: float = 1.0,
+        total_correlation: float = 1.0,
+        dimension: float = 1.0,
+        dataset_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.mutual_information, self.total_correlation = mutual_information, total_correlation
+        self.dimension, self.dataset_size = dimension, dataset_size
+        self._told: int | None = None
+
+    def told(self, size: int) -> None:
+        self._told = size
+
+    def forward(self, out: Pass, step: int) -> Tensor:
+        size = self._told if self.dataset_size is None else self.dataset_size
+        parts = decompose(only(out, self), size, out.samples, out.weight)
+        return (
+            self.mutual_information * parts.mutual_information
+            + self.total_correlation * parts.total_correlation
+            + self.dimension * parts.dimension
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"DecomposedRate(mutual_information={self.mutual_information:g}, "
+            f"total_correlation={self.total_correlation:g}, dimension={self.dimension:g})"
+        )
+
+
+def decompose(
+    latent: Latent, size: int | None = None, samples: int = 1, weight: Tensor | None = None
+) -> Decomposition:
+    """The parts of the sampled rate of each row, with q(z) estimated from the rows.
+
+    Args:
+        latent: One random variable over N = B × K rows.
+        size: Number of all data; None where the rows are all of them.
+        samples: K.
+        weight: (N,) weight of each row, or None.
+    """
+    log_each = _pairwise(latent)  # (N, N, D)
+    each = log_each.new_ones(len(log_each)) if weight is None else weight.to(log_each)
+    log_share = stratified(len(each), size, samples, each).log()  # (N, N)
+    log_joint = (log_each.sum(2) + log_share).logsumexp(1)  # (N,)
+    log_single = (log_each + log_share.unsqueeze(2)).logsumexp(1).sum(1)
+    return Decomposition(latent.log_q - log_joint, log_joint - log_single, log_single - latent.log_p)
+
+
+def stratified(n: int, size: int | None = None, samples: int = 1, weight: Tensor | None = None) -> Tensor:
+    """How much each row's posterior counts in the estimate of q(z) at each row's z, (N, N); rows sum to 1.
+
+    A row's own datum counts as it does among all data, 1/size, and the others share the rest.
+
+    Args:
+        n: Rows N = B × K of the batch.
+        size: Number of all data; None where the batch is all of them.
+        samples: K, rows of each datum, side by side.
+        weight: (N,) weight of each row, or None.
+
+    Example:
+        >>> stratified(3, size=10)
+        tensor([[0.1000, 0.4500, 0.4500],
+                [0.4500, 0.1000, 0.4500],
+                [0.4500, 0.4500, 0.1000]])
+    """
+    each = torch.ones(n) if weight is None else weight
+    same = siblings(n, samples).to(each.device)
+    own = (same * each).sum(1)  # (N,)
+    others = each.sum() - own
+    data = n // samples if size is None else size
+    share = torch.where(others > 0, (own / (each.mean() * samples * data)).clamp(max=1), torch.ones_like(own))
+    inside = each / own.clamp(min=1e-30).unsqueeze(1)
+    outside = each / others.clamp(min=1e-30).unsqueeze(1)
+    return torch.where(same, share.unsqueeze(1) * inside, (1 - share).unsqueeze(1) * outside)
+
+
+def siblings(n: int, samples: int) -> Tensor:
+    """Which rows are draws for the same datum, (N, N) of bool."""
+    datum = torch.arange(n) // samples
+    return datum.unsqueeze(1) == datum.unsqueeze(0)
+
+
+def _pairwise(latent: Latent) -> Tensor:
+    """log q(z_i,d | x_j) for each pair of rows and each dimension, (N, N, D)."""
+    n, shape = len(latent.z), latent.z.shape[1:]
+    found = None if coupled(latent.q, latent.z) else latent.q.log_prob(latent.z.unsqueeze(1))
+    if found is None or found.shape != (n, n, *shape):
+        raise ValueError(
+            f"{type(latent.q).__name__} couples its dimensions, and total correlation needs the density of each; "
+            "use a posterior whose dimensions are independent (Gaussian, Laplace)"
+        )
+    return found.flatten(2)
+
+
+def coupled(q: Distribution, z: Tensor) -> bool:
+    """Whether q is one density over all of a row's dimensions."""
+    return q.batch_shape != z.shape
+
+
+class DensityRatioTC(Term):
+    """The total correlation of z, nats, as a critic sees it: the logit f(z) ≈ log q(z) − Σ_d log q(z_d).
+
+    The critic is the adversary: it learns to tell rows of z from rows whose columns were each shuffled across the
+    batch, a draw of Π_d q(z_d) as far as one batch goes.
+
+        −½ E[log σ(f(z))] − ½ E[log σ(−f(shuffled z))]
+
+    Args:
+        critic: (N, D) → (N, 1) logit.
+
+    Raises:
+        ValueError: The critic gives more than one number for a row.
+
+    Source: Kim, Mnih (2018), Disentangling by factorising, arXiv:1802.05983 (FactorVAE).
+
+    Example:
+        >>> from vaekit.networks import MLP
+        >>> 35 * DensityRatioTC(MLP(10, 1))
+        35 * DensityRatioTC(MLP)
+    """
+
+    def __init__(self, critic: nn.Module) -> None:
+        super().__init__()
+        self.critic = critic
+
+    def forward(self, out: Pass, step: int) -> Tensor:
+        return logit(self.critic, only(out, self).z.flatten(1))
+
+    def adversary(self, out: Pass, step: int) -> Tensor:
+        z = only(out, self).z.detach().flatten(1)
+        real = functional.softplus(-logit(self.critic, z))
+        # the shuffled rows were drawn by weight, so each counts once
+        apart = functional.softplus(logit(self.critic, shuffled(z, out.weight)))
+        return 0.5 * (mean(real, out) + apart.mean())
+
+    def __repr__(self) -> str:
+        return f"DensityRatioTC({type(self.critic).__name__})"
+
+
+def logit(critic: nn.Module, z: Tensor) -> Tensor:
+    """One number of a critic for each row, (N,)."""
+    found = critic(z)
+    if found.numel() != len(z):
+        raise ValueError(f"a critic gives one number for each row, not {tuple(found.shape)}; e.g. MLP(D, 1)")
+    return found.reshape(-1)
+
+
+def shuffled(z: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Each column in a random order of its own: (N, D) → (N, D); with weights, each column drawn by them.
+
+    Example:
+        >>> z = torch.arange(6.0).view(3, 2)
+        >>> bool((shuffled(z).sort(0).values == z).all())
+        True
+    """
+    if weight is None:
+        order = torch.rand(z.shape, device=z.device).argsort(0)
+    else:
+        columns = torch.multinomial(weight.expand(z.shape[1], -1), len(z), replacement=True)  # (D, N)
+        order = columns.T
+    return z.gather(0, order)
+
+
+class DIP(Term):
+    """λ_o Σ_{i≠j} C_ij² + λ_d Σ_i (C_ii − 1)², for the batch: a covariance of the latent is held at the identity.
+
+    Which covariance C is what `DIP1` and `DIP2` differ in.
+
+    Args:
+        off_diagonal, diagonal: λ_o and λ_d.
+
+    Source: Kumar, Sattigeri, Balakrishnan (2018), arXiv:1711.00848 (DIP-VAE).
+    """
+
+    def __init__(self, off_diagonal: float = 10.0, diagonal: float = 100.0) -> None:
+        super().__init__()
+        self.off_diagonal, self.diagonal = off_diagonal, diagonal
+
+    @abstractmethod
+    def covariance(self, out: Pass) -> Tensor:
+        """C, (D, D)."""
+
+    def forward(self, out: Pass, step: int) -> Tensor:
+        matrix = self.covariance(out)
+        variances = matrix.diagonal()
+        apart = matrix.square().sum() - variances.square().sum()
+        return self.off_diagonal * apart + self.diagonal * (variances - 1).square().sum()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(off_diagonal={self.off_diagonal:g}, diagonal={self.diagonal:g})"
+
+
+class DIP1(DIP):
+    """DIP-VAE I: C = Cov_x(E_q[z]), of the posteriors' centres.
+
+    Args:
+        off_diagonal, diagonal: λ_o and λ_d of `DIP`.
+
+    Source: Kumar, Sattigeri, Balakrishnan (2018), arXiv:1711.00848.
+
+    Example:
+        >>> DIP1()
+        DIP1(off_diagonal=10, diagonal=100)
+    """
+
+    def covariance(self, out: Pass) -> Tensor:
+        return covariance(center(only(out, self).q).flatten(1), out.weight)
+
+
+class DIP2(DIP):
+    """DIP-VAE II: C = Cov_x(E_q[z]) + E_x[Cov_q(z)], of the aggregated posterior.
+
+    Args:
+        off_diagonal, diagonal: λ_o and λ_d of `DIP`.
+
+    Source: Kumar, Sattigeri, Balakrishnan (2018), arXiv:1711.00848.
+
+    Example:
+        >>> DIP2(5, 5)
+        DIP2(off_diagonal=5, diagonal=5)
+    """
+
+    def covariance(self, out: Pass) -> Tensor:
+        q = only(out, self).q
+        own = getattr(q, "covariance_matrix", None)  # (N, D, D) of a full Gaussian
+        within = q.variance.flatten(1).diag_embed() if own is None else own
+        each = within.new_ones(len(within)) if out.weight is None else out.weight
+        inside = (each[:, None, None] * within).sum(0) / each.sum()
+        return covariance(center(q).flatten(1), out.weight) + inside
+
+
+def covariance(rows: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Covariance of columns over the rows, divided by their number: (N, D) → (D, D)."""
+    each = rows.new_ones(len(rows)) if weight is None else weight
+    each = (each / each.sum()).unsqueeze(1)
+    apart = rows - (each * rows).sum(0)
+    return (each * apart).T @ apart
+
+
+class LatentCapacity(Term):
+    """|E[KL of one latent variable] − C(step)|, for a model of several that each have their own.
+
+    Args:
+        place: Which of the latent variables, counted from the top.
+        target: C as a schedule, nats per datum.
+
+    Source: Dupont (2018), Learning disentangled joint continuous and discrete representations, arXiv:1804.00104.
+
+    Example:
+        >>> from vaekit.objectives import linear
+        >>> LatentCapacity(1, linear(0, 5, 1000))
+        LatentCapacity(1, linear(0, 5, 1000))
+    """
+
+    def __init__(self, place: int, target: Schedule) -> None:
+        super().__init__()
+        self.place, self.target = place, target
+
+    def forward(self, out: Pass, step: int) -> Tensor:
+        return (mean(right(out.latents[self.place].kl), out) - self.target(step)).abs()
+
+    def __repr__(self) -> str:
+        return f"LatentCapacity({self.place}, {self.target!r})"
+
+
+def only(out: Pass, term: Term) -> Latent:
+    """The one latent variable of a pass."""
+    if len(out.latents) != 1:
+        raise ValueError(
+            f"{type(term).__name__} is about the dimensions of one latent variable, and this model has "
+            f"{len(out.latents)}; use a model with one"
+        )
+    return out.latents[0]

@@ -1,0 +1,37 @@
+"""A critic against blur: what a factorised likelihood cannot see, another network learns to see."""
+
+from __future__ import annotations
+
+from vaekit.data import Kind
+from vaekit.distributions import Optimal
+from vaekit.networks.critic import Critic
+from vaekit.objectives import Distortion, Rate, after
+from vaekit.objectives.adversarial import Adversarial, Balanced, DecoderOnly, FeatureMatching
+from vaekit.objectives.game import NonSaturating
+from vaekit.presets.preset import Preset, gaussian, named
+
+
+@named(kinds=("images", "vectors"))
+def vae_gan(kind: Kind, latent: int = 16, start: int = 500, weight: float = 2.0, width: int = 32) -> Preset:
+    """Larsen, Sønderby, Larochelle, Winther (2016), arXiv:1512.09300: distortion in a critic's features.
+
+    Use it for pictures that look real; not for likelihoods, and not to get back the very pixels.
+    """
+    critic = Critic(kind.shape, width)
+    judged = Adversarial(critic, NonSaturating(), DecoderOnly(), start)
+    model = gaussian(kind, latent, likelihood=kind.family_with(Optimal()))
+    return Preset(model, Rate() + FeatureMatching(critic) + weight * (after(start) * judged))
+
+
+@named(kinds=("images", "vectors"))
+def adversarial_vae(
+    kind: Kind, latent: int = 16, start: int = 500, share: float = 0.5, width: int = 32
+) -> Preset:
+    """Rombach, Blattmann, Lorenz, Esser, Ommer (2022), arXiv:2112.10752: KL + critic + feature matching.
+
+    Use it for sharp reconstructions near the pixels; likelihoods are a little worse than the sigma_vae's.
+    """
+    critic = Critic(kind.shape, width)
+    judged = Balanced(Adversarial(critic, start=start), share) + FeatureMatching(critic)
+    model = gaussian(kind, latent, likelihood=kind.family_with(Optimal()))
+    return Preset(model, Distortion() + Rate() + after(start) * judged)

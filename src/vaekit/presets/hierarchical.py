@@ -1,0 +1,111 @@
+"""Stacks of latent variables: from the most abstract to the most detailed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+
+from torch import nn
+
+from vaekit.bottlenecks.stochastic import LadderLayer, Layer, StochasticLayer
+from vaekit.bottlenecks.topdown import TopDown
+from vaekit.conditional import Conditional
+from vaekit.data import Kind
+from vaekit.model import VAE
+from vaekit.networks.blocks import block, residual
+from vaekit.networks.mlp import keep_variance
+from vaekit.networks.pyramid import Rise
+from vaekit.objectives import Distortion, Rate, linear
+from vaekit.presets.preset import Preset, named
+
+POSTERIOR_GAIN = 0.5  # size of q's parameters at the start: near p, and already a function of the data
+
+Level = Sequence[int]  # shape of a level's state and features, (W,) or (W, H, W)
+Make = Callable[[Level, int, int, int, bool], Layer]  # level, latent, condition, depth, top → layer
+
+
+@named()
+def ladder_vae(
+    kind: Kind, latent: int = 16, layers: int = 3, width: int = 256, warmup: int = 2_000, free: float = 0.0
+) -> Preset:
+    """Sønderby, Raiko, Maaløe, Sønderby, Winther (2016), arXiv:1602.02282: q corrects p in every layer of a stack.
+
+    Use it for a few layers whose variables alone carry what is below; not for many layers: `top_down_vae` has a
+    state that goes around them.
+    """
+    model = stack(kind, latent, layers, width, ladder_layer)
+    return Preset(model, Distortion() + linear(0, 1, warmup) * Rate(free=free))
+
+
+@named()
+def top_down_vae(
+    kind: Kind,
+    latent: int = 16,
+    layers: int = 3,
+    width: int = 256,
+    warmup: int = 500,
+    convolutional: bool = False,
+) -> Preset:
+    """Child (2021), arXiv:2011.10650: a deep stack on a residual state, as in very deep VAEs.
+
+    Use it for the best likelihoods, with up to 40 layers; large images and `convolutional` ask for a GPU. Not where
+    one short code is wanted.
+    """
+    model = stack(kind, latent, layers, width, stochastic_layer, convolutional)
+    return Preset(model, Distortion() + linear(0, 1, warmup) * Rate())
+
+
+def stack(kind: Kind, latent: int, layers: int, width: int, make: Make, convolutional: bool = False) -> VAE:
+    """The kind's own pyramid and last network around a stack of layers, spread evenly over the levels.
+
+    Args:
+        kind: The kind of data; if it is conditional, so is every network.
+        latent: Dimensions or channels of each variable.
+        layers: How many variables.
+        width: Of the state; a map has fewer channels, as the kind sees fit.
+        make: (shape of a level, latent, condition, layers in all, whether it is the top one) → layer.
+        convolutional: Whether small images too get convolutions.
+    """
+    if layers < 1:
+        raise ValueError(f"layers = {layers}: a stack has one layer or more")
+    condition = kind.condition_width if kind.conditional else 0
+    encoder = kind.pyramid(width, layers, condition, convolutional)
+    levels = [((i + 1) * len(encoder.shapes) - 1) // layers for i in range(layers)]  # the last is the finest
+    shapes = [encoder.shapes[level] for level in levels]
+    made = [make(shape, latent, condition, layers, i == 0) for i, shape in enumerate(shapes)]
+    changes = [i for i in range(1, layers) if levels[i] != levels[i - 1] and len(shapes[i]) > 1]
+    rises = [Rise(shapes[i - 1], shapes[i]) for i in changes]
+    family = deepcopy(kind.family)  # a scale that it learns is the model's own
+    decoder = Conditional(kind.finest_decoder(shapes[-1], family, condition), family)
+    return VAE(encoder, TopDown(made, levels, shapes[0], rises), decoder)
+
+
+def stochastic_layer(level: Level, latent: int, condition: int, depth: int, top: bool) -> StochasticLayer:
+    """A layer of a very deep VAE for a level's shape; see `stack`."""
+    width, middle, size = level[0], level[0] // 2 or 1, 2 * latent
+    return StochasticLayer(
+        latent,
+        block(width, level, size + width, middle, condition, gain=0.0),
+        block(2 * width, level, size, middle, condition, POSTERIOR_GAIN),
+        _merge(latent, level, depth**-0.5),
+        # where the state is a vector, the next prior's network is as good, and saves a third of the time
+        residual(level, 0.5, condition, depth) if len(level) > 1 else None,
+    )
+
+
+def ladder_layer(level: Level, latent: int, condition: int, depth: int, top: bool) -> LadderLayer:
+    """A layer of a ladder VAE for a level's shape; see `stack`."""
+    width, middle, size = level[0], level[0] // 2 or 1, 2 * latent
+    return LadderLayer(
+        latent,
+        None if top else block(width, level, size, middle, condition, gain=0.0),
+        block(width, level, size, middle, condition, POSTERIOR_GAIN),
+        _merge(latent, level, 1.0),
+        residual(level, 0.5, condition, 1),
+    )
+
+
+def _merge(latent: int, level: Level, gain: float) -> nn.Module:
+    layer = nn.Linear(latent, level[0]) if len(level) == 1 else nn.Conv2d(latent, level[0], 1)
+    keep_variance([layer], gain)
+    return layer

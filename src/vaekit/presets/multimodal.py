@@ -1,0 +1,65 @@
+"""Models of items of several parts, of which any may be missing: one latent for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from vaekit.bottlenecks import Variational
+from vaekit.bottlenecks.experts import MixtureOfExperts, MixtureOfProducts, ProductOfExperts
+from vaekit.conditional import Conditional
+from vaekit.data.parts import Parts
+from vaekit.distributions import Gaussian
+from vaekit.model import VAE
+from vaekit.objectives import Distortion, Rate
+from vaekit.objectives.multimodal import EachAlone, ExpertRates
+from vaekit.presets.preset import FEATURES, Preset, around, named
+from vaekit.priors import StandardNormal
+
+
+@named(kinds=("parts",))
+def multimodal_poe(kind: Parts, latent: int = 16) -> Preset:
+    """Wu, Goodman (2018), arXiv:1802.05335: the parts' posteriors are multiplied (MVAE).
+
+    Use it when each part tells something else; not when one part is often all there is, which it weighs least.
+    """
+    model = _fused(kind, latent, ProductOfExperts)
+    return Preset(model, EachAlone(Distortion() + Rate(), kind.widths))
+
+
+@named(kinds=("parts",))
+def multimodal_moe(kind: Parts, latent: int = 16) -> Preset:
+    """Shi, Siddharth, Paige, Torr (2019), arXiv:1911.03393: the parts' posteriors are mixed (MMVAE).
+
+    Use it to get any part from any single other one; not when parts tell more together than each alone.
+    """
+    return Preset(_fused(kind, latent, MixtureOfExperts), Distortion() + Rate())
+
+
+@named(kinds=("parts",))
+def mopoe(kind: Parts, latent: int = 16) -> Preset:
+    """Sutter, Daunhawer, Vogt (2021), arXiv:2105.02470: products over all sets of parts are mixed.
+
+    Use it first for items of several parts; not for more than about six, which have too many sets.
+    """
+    return Preset(_fused(kind, latent, MixtureOfProducts), Distortion() + Rate())
+
+
+@named(kinds=("parts",))
+def mvtcae(kind: Parts, latent: int = 16, alpha: float = 0.9) -> Preset:
+    """Hwang, Kim, Hong, Kim (2021), NeurIPS 34: each part's posterior is pulled to that of all together.
+
+    Use it for good likelihoods of whole items that stay coherent where parts are missing; alpha in [0, 1] pulls.
+    """
+    parts = len(kind.widths)
+    model = _fused(kind, latent, lambda heads: ProductOfExperts(heads, 0.0))
+    sides = ((parts - alpha) / parts) * Distortion() + (1 - alpha) * Rate()
+    return Preset(model, sides + (alpha / parts) * ExpertRates())
+
+
+def _fused(kind: Parts, latent: int, combine: Callable[[Sequence[nn.Module]], nn.Module]) -> VAE:
+    """The kind's own networks, an expert on each part's features, and how they are brought together."""
+    size = Gaussian().size(latent)
+    heads = [Conditional(nn.Linear(FEATURES, size), Gaussian()) for _ in kind.widths]
+    return around(kind, latent, Variational(combine(heads), StandardNormal(latent)))

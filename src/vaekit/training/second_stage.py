@@ -1,0 +1,146 @@
+"""The second stage: a prior for a trained model's latents, so that it is sampled from where its codes are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaekit.data import Batch, Items, as_items
+from vaekit.distributions import Noise
+from vaekit.model import VAE
+from vaekit.training.optimizer import Adam
+from vaekit.training.train import Order, norm_of, warm_cosine
+
+MOST = 20_000  # latents from which a prior begins, or is fitted at once
+
+
+@dataclass
+class Fitted:
+    """One step of fitting.
+
+    Attributes:
+        step: Steps done.
+        fraction: Share of the whole that is done.
+        loss: The prior's loss, in the mean over the batch.
+    """
+
+    step: int
+    fraction: float
+    loss: Tensor
+
+
+def fit_prior(
+    model: VAE,
+    prior: nn.Module,
+    data: Any,
+    *,
+    steps: int = 5_000,
+    batch_size: int = 256,
+    lr: float = 1e-3,
+    seed: int = 0,
+    clock: Callable[[], float] | None = None,
+    each: Callable[[Fitted], None] | None = None,
+) -> VAE:
+    """Fit a prior to draws from q(z | x), the model itself held still, and put it in the place of the model's own.
+
+    Args:
+        model: A trained model; of several latent variables the top one's prior is replaced.
+        prior: c → p(z | c). With `fit(z, seed)` it is fitted at once; otherwise by gradient, on `loss(z, c, noise)` if
+            it has that and on −log p(z) if not. `begin(z)` sees latents first.
+        data: Items, a tensor (N, *shape), an array, or a torch Dataset.
+        steps, batch_size, lr, seed: As in `train`.
+        clock: Fraction of fitting done by another measure than steps; it ends at 1.
+        each: Called after every step.
+
+    Returns:
+        The model with its new prior, in evaluation mode; the parts are shared with the old one.
+
+    Raises:
+        ValueError: The prior is not over latents of this form.
+
+    Source: Dai, Wipf (2019), arXiv:1903.05789; Ghosh et al. (2020), arXiv:1903.12436 (priors fitted after training).
+
+    Example:
+        >>> from vaekit import presets
+        >>> from vaekit.data import Vectors
+        >>> from vaekit.priors.mixture import Mixture
+        >>> model, _ = presets.vae(Vectors(4), latent=2)
+        >>> fit_prior(model, Mixture(3, 2), torch.randn(64, 4), steps=5).bottleneck.prior.components
+        3
+    """
+    items = as_items(data)
+    model.eval()
+    device = next(model.parameters()).device
+    prior.to(device)
+    first = latents(model, _some(items, MOST, seed).to(device), Noise(seed, "begin"))
+    own = getattr(prior, "begin", None)
+    with Noise(seed, "begin prior").torch():
+        if own is not None:
+            own(first)
+    at_once = getattr(prior, "fit", None)
+    if at_once is not None:
+        at_once(first, seed)
+    else:
+        _by_gradient(model, prior, items, steps, batch_size, lr, seed, clock, each)
+    bottleneck = model.bottleneck.with_prior(prior.eval())
+    return VAE(model.encoder, bottleneck, model.decoder).eval()
+
+
+@torch.no_grad()
+def latents(model: VAE, batch: Batch, noise: Noise) -> Tensor:
+    """Draws of the top variable from q(z | x): (B, D), or (B, *shape) of codes."""
+    h = model.features(batch.x, batch.c, batch.mask)
+    z = model.bottleneck(h, batch.c, noise=noise)[1][0].z
+    return z.flatten(1) if z.is_floating_point() else z
+
+
+def _some(items: Items, most: int, seed: int) -> Batch:
+    """A batch of some of the items, the same ones for the same seed."""
+    noise = Noise(seed, "some")
+    return items.batch(noise.permutation(len(items))[:most], noise)
+
+
+def _by_gradient(
+    model: VAE,
+    prior: nn.Module,
+    items: Items,
+    steps: int,
+    batch_size: int,
+    lr: float,
+    seed: int,
+    clock: Callable[[], float] | None,
+    each: Callable[[Fitted], None] | None,
+) -> None:
+    """Adam on the prior's parameters; a step that is not finite does not happen."""
+    device = next(model.parameters()).device
+    parameters = [p for p in prior.parameters() if p.requires_grad]
+    optimizer = Adam(lr, clip=10 * math.sqrt(sum(p.numel() for p in parameters)))
+    moments, order = optimizer.start(parameters), Order(len(items), batch_size, seed)
+    prior.train()
+    step = 0
+    while (fraction := step / steps if clock is None else clock()) < 1:
+        batch = items.batch(order.rows(step), Noise(seed, "data", step)).to(device)
+        noise = Noise(seed, "prior", step)
+        with noise.torch():
+            loss = _loss(prior, latents(model, batch, noise), batch.c, noise).mean()
+            gradients = list(torch.autograd.grad(loss, parameters))
+        norm = norm_of(gradients)
+        bad = (~torch.isfinite(loss + norm)).to(torch.float32)
+        optimizer.step(moments, gradients, lr * warm_cosine(fraction), norm, bad)
+        step += 1
+        if each is not None:
+            each(Fitted(step, fraction, loss.detach()))
+
+
+def _loss(prior: nn.Module, z: Tensor, c: Tensor | None, noise: Noise) -> Tensor:
+    """What a prior is trained by, (N,)."""
+    own = getattr(prior, "loss", None)
+    if own is not None:
+        return own(z, c, noise)
+    log_p = prior(c).log_prob(z)
+    return -(log_p.flatten(1).sum(1) if log_p.dim() > 1 else log_p)
