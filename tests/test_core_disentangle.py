@@ -20,6 +20,7 @@ from vaekit.distributions import FullGaussian, Gaussian, Noise, RowNoise
 from vaekit.distributions.gumbel import GumbelSoftmax
 from vaekit.networks import MLP
 from vaekit.objectives import Distortion, Rate, linear
+from vaekit.objectives.decomposition import decompose, stratified
 from vaekit.objectives.disentangle import (
     DIP1,
     DIP2,
@@ -27,9 +28,7 @@ from vaekit.objectives.disentangle import (
     DensityRatioTC,
     LatentCapacity,
     covariance,
-    decompose,
     shuffled,
-    stratified,
 )
 from vaekit.priors import StandardNormal
 from vaekit.priors.codes import UniformOneHot

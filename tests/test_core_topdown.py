@@ -550,3 +550,13 @@ def test_a_replaced_prior_leaves_the_ladder_s_product_as_it_was_learned() -> Non
     own, other = layer(state, MEAN, h)[1], layer(state, MEAN, h, replaced=p)[1]
     same(own.q.mean.detach(), other.q.mean.detach())
     assert other.p is p and not torch.allclose(own.kl, other.kl)
+
+
+@cases
+def test_every_parameter_is_trained(form, style) -> None:
+    model = made(form, style)
+    out = model(data(model), noise=Noise(0))
+    (out.distortion + out.rate).mean().backward()
+    assert not [
+        n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())
+    ]

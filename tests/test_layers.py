@@ -39,7 +39,7 @@ LAYERS = {
     "bottlenecks": {"conditional", "distributions", "recipes"},
     "priors": {"conditional", "distributions", "networks", "recipes"},
     "model": {"bottlenecks", "conditional", "distributions", "recipes"},
-    "objectives": {"model", "distributions", "recipes"},
+    "objectives": {"bottlenecks", "model", "distributions", "networks", "recipes"},
     "datasets": {"errors"},
     "data": {"distributions", "networks", "errors", "files", "recipes", "datasets"},
     "training": CORE | {"files", "errors"},

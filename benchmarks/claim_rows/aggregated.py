@@ -33,7 +33,9 @@ def distances(model: VAE, train: Tensor, test: Tensor, told: Features, seed: int
     model.bottleneck = model.bottleneck.with_prior(StandardNormal(LATENT))
     out = model(test)
     torch.manual_seed(seed)
-    mixture = GaussianMixture(10, random_state=seed, max_iter=200, tol=1e-2).fit(model.encode(train).double().numpy())
+    mixture = GaussianMixture(10, random_state=seed, max_iter=200, tol=1e-2).fit(
+        model.encode(train).double().numpy()
+    )
     drawn = torch.from_numpy(mixture.sample(N)[0]).float()
     real = told(test)
     return {

@@ -147,6 +147,10 @@ def evaluate(
     source: SourcePath,
     samples: Annotated[int, typer.Option(min=1, help="Draws for each item's likelihood.")] = 500,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many items.")] = None,
+    bound: Annotated[
+        bool, typer.Option("--bound", help="How tight: ELBO, bounds of more and more draws, annealed sampling.")
+    ] = False,
+    curve: Annotated[bool, typer.Option("--curve", help="The rate-distortion curve of the decoder.")] = False,
     seed: Seed = 0,
 ) -> dict[str, Any]:
     """ELBO, rate, distortion, −log p(x) by importance sampling, bits per dimension, active units; nats per datum."""
@@ -156,7 +160,34 @@ def evaluate(
         import torch
 
         items = items.subset(torch.arange(min(limit, len(items))))
-    return opened.evaluate(items, samples, seed)
+    if bound and curve:
+        raise UsageError("E103", "--bound and --curve exclude each other.", hint="give one of them")
+    if bound:
+        return _bounds(opened.bounds(items, samples, seed))
+    return _curve(opened.curve(items, seed)) if curve else opened.evaluate(items, samples, seed)
+
+
+def _bounds(found: dict[str, Any]) -> dict[str, Any]:
+    """Bounds as lines, each above the last."""
+    rows = [("ELBO", found["elbo"], found["elbo_se"])]
+    rows += [
+        (f"IWAE, {k} draws", value, error)
+        for k, value, error in zip(found["samples"], found["iwae"], found["iwae_se"], strict=True)
+    ]
+    if found["ais"] is not None:
+        rows += [(f"annealed, {found['chains']} chains", found["ais"], found["ais_se"])]
+    lines = [f"{name:24} {value:10.2f}  ± {error or 0:.2f}" for name, value, error in rows]
+    lines += [f"no annealed estimate: {found['without']}"] if found["without"] else []
+    return {**found, "text": "\n".join([f"log p(x) is at least (nats, mean of {found['n']})", *lines])}
+
+
+def _curve(found: dict[str, Any]) -> dict[str, Any]:
+    """The curve as lines, and the encoder's own point."""
+    points = zip(found["beta"], found["rate"], found["distortion"], strict=True)
+    lines = [f"{beta:10.3g} {rate:10.2f} {distortion:12.2f}" for beta, rate, distortion in points]
+    own = f"{'encoder':>10} {found['encoder_rate']:10.2f} {found['encoder_distortion']:12.2f}"
+    head = f"{'beta':>10} {'rate':>10} {'distortion':>12}   (nats, mean of {found['n']})"
+    return {**found, "text": "\n".join([head, *lines, own])}
 
 
 @command("score")
@@ -359,12 +390,28 @@ def presets(
         if name not in known:
             raise UsageError("E101", f"there is no preset {name!r}; {nearest(name, known)}")
         found = [known[name]]
-    lines = [
-        f"{e['name']:16} {e['objective']:52} {e['summary']} ({e['authors']}, {e['year']})" for e in found
-    ]
-    if name is not None:
-        lines = [f"{key}: {value}" for key, value in found[0].items()]
-    return {"list": found, "page": "\n".join(lines)}
+    page = _chapters(found) if name is None else [f"{key}: {value}" for key, value in found[0].items() if value]
+    return {"list": found, "page": "\n".join(page)}
+
+
+def _chapters(found: list[dict[str, Any]]) -> list[str]:
+    """The presets by chapter: name, what differs, and what is minimised."""
+    from vaekit.presets import CHAPTERS
+
+    lines = []
+    for chapter, title in CHAPTERS.items():
+        lines += ["", title]
+        for entry in (entry for entry in found if entry["chapter"] == chapter):
+            note = " [experimental]" if entry["experimental"] else ""
+            lines += [f"  {entry['name']:24} {entry['summary']} ({_first(entry['authors'])} {entry['year']}){note}"]
+            lines += [f"  {'':24} {entry['objective']}"]
+    return [*lines[1:], "", "vaekit presets NAME says when to use one, and its options."]
+
+
+def _first(authors: str) -> str:
+    """The first author, and that there are others."""
+    first, *others = authors.split(", ")
+    return f"{first} et al." if len(others) > 1 else " and ".join([first, *others])
 
 
 # ---------------------------------------------------------------------- what they share

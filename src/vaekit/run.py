@@ -18,7 +18,7 @@ from vaekit.data import Batch, Items, Kind, Parts, Table, read, split_row
 from vaekit.data.checks import finite
 from vaekit.distributions import Noise
 from vaekit.errors import DataError, FileError, UsageError, nearest
-from vaekit.evaluation import codes, evaluate, log_likelihoods, scores
+from vaekit.evaluation import bounds, codes, curve, evaluate, log_likelihoods, scores
 from vaekit.prepare import labelled_items
 from vaekit.report import write_report
 
@@ -254,6 +254,17 @@ class Run:
     def evaluate(self, data: Any, samples: int = 500, seed: int = 0) -> dict[str, Any]:
         """ELBO and its two sides, −log p(x) by importance sampling, bits per dimension, active units."""
         return evaluate(self.model, self.items(data), samples, seed)
+
+    def bounds(self, data: Any, samples: int = 500, seed: int = 0) -> dict[str, Any]:
+        """How tight each bound on log p(x) is: ELBO, IWAE of 1, 5, 50 … draws, annealed importance sampling."""
+        self._needs_prior()
+        ladder = [k for k in (1, 5, 50, 500, 5000) if k < samples]
+        return bounds(self.model, self.items(data), [*ladder, samples], seed=seed)
+
+    def curve(self, data: Any, seed: int = 0) -> dict[str, Any]:
+        """The rate-distortion curve of the decoder and the prior, in nats per datum."""
+        self._needs_prior()
+        return curve(self.model, self.items(data), seed=seed)
 
     def fit_prior(
         self, data: Any, prior: str = "diffusion", quiet: bool = False, **options: Any

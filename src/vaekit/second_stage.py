@@ -28,6 +28,7 @@ from vaekit.priors.standardised import Standardised
 from vaekit.progress import Line
 from vaekit.report import gather, write_report
 from vaekit.training import Fitted, fit_prior
+from vaekit.training.second_stage import MOST
 
 if TYPE_CHECKING:
     from vaekit.run import Run
@@ -65,7 +66,7 @@ def refit(run: Run, data: Any, choice: Choice, quiet: bool = False) -> dict[str,
 
     Args:
         run: A finished run.
-        data: What it was trained on; the tenth that was held out is held out again.
+        data: What it was trained on; what was held out is held out again.
         choice: What prior, and how long.
         quiet: Say nothing.
 
@@ -73,12 +74,16 @@ def refit(run: Run, data: Any, choice: Choice, quiet: bool = False) -> dict[str,
         `prior`, `steps`, `seconds`, and `elbo`, `rate` on the held-out tenth before and after, where there are any.
 
     Raises:
-        UsageError: E101 there is no such prior, E106 it is not for this model's latents.
+        UsageError: E101 there is no such prior, E103 more components than items, E106 it is not for this model's
+            latents.
     """
     began = time.monotonic()
     items = run.items(data)
     seen, heldout = split(items, run)
     prior = composed(run, choice)
+    if choice.name == "mixture" and choice.components > min(len(seen), MOST):
+        message = f"{choice.components} components for {len(seen)} items: there must be fewer components than items."
+        raise UsageError("E103", message, hint="--components 10")
     before = evaluate(run.model, heldout)
     fitted = Fitted(0, 0.0, torch.zeros(()))
     with Line(quiet) as line:
@@ -110,6 +115,9 @@ def composed(run: Run, choice: Choice) -> nn.Module:
     """
     if choice.name not in PRIORS:
         raise UsageError("E101", f"there is no prior {choice.name!r}; {nearest(choice.name, PRIORS)}")
+    if hasattr(getattr(run.model.bottleneck, "prior", None), "settle"):
+        message = f"the latents of {run.about.get('preset', 'this model')} lie on a sphere or are one-hot, where no "
+        raise UsageError("E106", message + "prior can be fitted.", hint="train with --preset vae, or vq_vae")
     like = run.like
     top = like[0] if isinstance(like, list) else like
     codes = not top.is_floating_point()
@@ -140,8 +148,10 @@ def _made(run: Run, choice: Choice, shape: torch.Size, condition: int) -> nn.Mod
 
 def split(items: Items, run: Run) -> tuple[Items, Items]:
     """What the run trained on and what it held out, told apart as they were for training."""
-    seed = configuration.read(run.path / "config.yaml").get("seed", 0)
-    order = Noise(seed, "split").permutation(len(items))
+    chosen = configuration.read(run.path / "config.yaml")
+    if chosen.get("val") is not None:
+        return items, run.items(chosen["val"])
+    order = Noise(chosen.get("seed", 0), "split").permutation(len(items))
     held = min(max(1, round(HELD_OUT * len(items))), MOST_HELD_OUT)
     return items.subset(order[held:].sort().values), items.subset(order[:held].sort().values)
 

@@ -48,10 +48,12 @@ class Layer(nn.Module, ABC):
     Attributes:
         latent: Channels or dimensions of z.
         family: Parameters → distribution, of q and p.
+        hears_state: Whether the state above it matters; it does not to a layer whose prior is N(0, I).
     """
 
     latent: int
     family: Family
+    hears_state: bool = True
 
     @abstractmethod
     def prior_and_state(self, state: Tensor, c: Tensor | None) -> tuple[Distribution, Tensor]:
@@ -184,7 +186,7 @@ class LadderLayer(Layer):
         super().__init__()
         self.latent, self.prior, self.posterior = latent, prior, posterior
         self.merge, self.block = merge, block
-        self.family = Gaussian(Bounded())
+        self.family, self.hears_state = Gaussian(Bounded()), prior is not None
 
     def prior_and_state(self, state: Tensor, c: Tensor | None) -> tuple[Distribution, Tensor]:
         if self.prior is not None:

@@ -65,7 +65,8 @@ class TopDown(Bottleneck):
             raise ValueError(f"the level changes {changes} times, and there are {len(rises)} rises")
         self.layers, self.levels, self.shape = nn.ModuleList(layers), list(levels), tuple(shape)
         self.rises, self.prior = nn.ModuleList(rises), prior
-        self.root = nn.Parameter(torch.zeros(self.shape))
+        heard = getattr(layers[0], "hears_state", True)
+        self.root = nn.Parameter(torch.zeros(self.shape), requires_grad=heard)
 
     def forward(
         self,

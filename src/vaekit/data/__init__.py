@@ -19,7 +19,7 @@ from vaekit.data.tables import Table
 from vaekit.data.vectors import Vectors
 
 __all__ = [
-    "LIKELIHOODS", "Batch", "Classes", "Counts", "Images", "Items", "Kind", "Parts", "PartsSource", "Sequences", "Source",
-    "SparseRows", "SparseSource", "Table", "TableSource", "TextSource", "Vectors",
+    "Batch", "Classes", "Counts", "Images", "Items", "Kind", "LIKELIHOODS", "Parts", "PartsSource",
+    "Sequences", "Source", "SparseRows", "SparseSource", "Table", "TableSource", "TextSource", "Vectors",
     "as_items", "as_vectors", "build", "card", "detect", "item", "read", "split_row",
 ]  # fmt: skip

@@ -51,9 +51,11 @@ class Classes(Kind):
         Raises:
             DataError: E205 another shape, E203 a class that is not known (the row is named).
         """
-        index = as_array(values).reshape(len(values), -1)
-        if index.shape[1] != 1:
-            raise DataError("E205", f"one class for each item is expected, not {index.shape[1]} numbers.")
+        index = as_array(values)
+        if index.ndim not in (1, 2) or index.shape[1:] not in ((), (1,)):
+            message = f"one class for each item is expected, not an array of shape {index.shape}."
+            raise DataError("E205", message)
+        index = index.reshape(len(index), 1)
         bad = np.flatnonzero((index < 0) | (index >= self.levels) | (index != np.rint(index)))
         if len(bad):
             message = f"there is no class {index[bad[0], 0]:g}; the classes are 0 to {self.levels - 1}."

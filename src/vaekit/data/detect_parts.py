@@ -10,7 +10,7 @@ import numpy as np
 from vaekit.data.classes import Classes
 from vaekit.data.kind import Kind
 from vaekit.data.loaded import Source, TextSource
-from vaekit.data.parts import Parts, PartsSource
+from vaekit.data.parts import Parts, PartsSource, missing
 from vaekit.errors import DataError
 
 MOST_CLASSES = 1_000
@@ -43,10 +43,18 @@ def detect_parts(
 
 
 def _kind(values: np.ndarray, where: str, detect: Callable[..., Any]) -> tuple[Kind, list[str]]:
+    gone = missing(values)
+    if gone.any() and not gone.all():
+        values = values[~gone]
+        if values.ndim == 1 and bool((values == np.rint(values)).all()):
+            values = values.astype(np.int64)  # class indices: only as fractions can some of them be missing
+        kind, reasons = _kind(values, where, detect)
+        return kind, [*reasons, f"missing in {int(gone.sum())} of {len(gone)} items."]
     if values.ndim == 1 and values.dtype.kind in "biu":
         levels = int(values.max()) + 1
         if values.min() < 0 or levels > MOST_CLASSES:
-            message = f"class indices run from 0 to at most {MOST_CLASSES - 1}; these from {values.min()} to {levels - 1}."
+            found = f"these from {values.min()} to {levels - 1}"
+            message = f"class indices run from 0 to at most {MOST_CLASSES - 1}; {found}."
             raise DataError("E203", message, where=where)
         return Classes(max(2, levels)), [f"one whole number for each item: {levels} classes."]
     if values.dtype.kind == "U" and values.ndim == 1:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
 from vaekit.data.kind import Kind
+from vaekit.data.levels import as_array
 from vaekit.data.loaded import Source
 from vaekit.distributions import Columns, Family, Noise
 from vaekit.distributions.flattened import FlatFamily
@@ -89,7 +90,7 @@ class Parts(Kind):
         return f"Parts({', '.join(f'{name}: {kind!r}' for name, kind in self.parts.items())})"
 
     def store(self, values: Any) -> Tensor:
-        """Arrays by name as rows (N, P) of float32; parts that are not given are missing.
+        """Arrays by name as rows (N, P) of float32; parts that are not given are missing, and so is a row of NaN.
 
         Raises:
             DataError: E208 none or unknown names, E205 different numbers of rows, and those of each part.
@@ -108,7 +109,7 @@ class Parts(Kind):
             if name not in given:
                 columns.append(torch.full((rows, width), torch.nan))
                 continue
-            columns.append(kind.store(given[name]).flatten(1).float())
+            columns.append(_stored(kind, given[name], width))
         return torch.cat(columns, 1)
 
     def encode(self, raw: Tensor, labels: Tensor | None = None, noise: Noise | None = None) -> Batch:
@@ -146,7 +147,9 @@ class Parts(Kind):
     @property
     def shown(self) -> str:
         """The part that is looked at: the first picture, or else the first."""
-        return next((name for name, kind in self.parts.items() if hasattr(kind, "picture")), next(iter(self.parts)))
+        return next(
+            (name for name, kind in self.parts.items() if hasattr(kind, "picture")), next(iter(self.parts))
+        )
 
     def place(self, name: str) -> slice:
         """Where a part stands in a row."""
@@ -178,3 +181,22 @@ class Parts(Kind):
     @property
     def dims(self) -> int:
         return sum(kind.dims for kind in self.parts.values())
+
+
+def _stored(kind: Kind, values: Any, width: int) -> Tensor:
+    """One part's rows in storage, (N, W) float32, all NaN where it is missing."""
+    there = np.flatnonzero(~missing(values))
+    if len(there) == len(values):
+        return kind.store(values).flatten(1).float()
+    rows = torch.full((len(values), width), torch.nan)
+    if len(there):
+        rows[torch.from_numpy(there)] = kind.store(as_array(values)[there]).flatten(1).float()
+    return rows
+
+
+def missing(values: Any) -> np.ndarray:
+    """Which items of an array are not there: those whose every number is NaN, (N,)."""
+    array = as_array(values)
+    if array.dtype.kind != "f" or not array.size:
+        return np.zeros(len(values), dtype=bool)
+    return np.isnan(array).reshape(len(array), -1).all(1)

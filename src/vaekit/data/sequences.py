@@ -34,7 +34,7 @@ class Sequences(Kind):
     number of characters, the end counted as one.
 
     Args:
-        characters: The vocabulary, each character once.
+        characters: The vocabulary, each character once; a string, or a list of them.
         length: T, characters of the longest line.
         mean_length: Characters of a line in the mean over the training data, the end counted as one; T by default.
         labels: Names of the classes.
@@ -58,14 +58,15 @@ class Sequences(Kind):
 
     def __init__(
         self,
-        characters: str,
+        characters: str | Sequence[str],
         length: int,
         mean_length: float | None = None,
         labels: Sequence[str] = (),
         frequencies: Sequence[float] = (),
         conditional: bool = False,
     ) -> None:
-        if not characters or len(set(characters)) != len(characters):
+        single = all(len(character) == 1 for character in characters)
+        if not characters or not single or len(set(characters)) != len(characters):
             raise ValueError("the vocabulary holds at least one character, and each of them once")
         if not 1 <= length <= LONGEST:
             raise ValueError(f"length is 1 to {LONGEST}, not {length}")

@@ -1,8 +1,12 @@
 """Distributions: families, scales, explicit noise, and what the rest of the package does with them."""
 
 from vaekit.distributions import divergence as divergence
+from vaekit.distributions.affine import Affine
+from vaekit.distributions.autoregressive import Autoregressive, ChainRule
 from vaekit.distributions.counts import NegativeBinomial, Poisson
+from vaekit.distributions.detached import detach
 from vaekit.distributions.discrete import PointMass
+from vaekit.distributions.experts import Mixed, Product
 from vaekit.distributions.families import (
     Bernoulli,
     Categorical,
@@ -15,15 +19,24 @@ from vaekit.distributions.families import (
     Laplace,
     StudentT,
 )
+from vaekit.distributions.flattened import FlatFamily, Flattened
+from vaekit.distributions.flow import Flowed
+from vaekit.distributions.full_mixture import FullMixture
+from vaekit.distributions.gumbel import GumbelSoftmax, OneHot
 from vaekit.distributions.joint import Categories, Columns, Joint
+from vaekit.distributions.mixture import GaussianMixture
 from vaekit.distributions.noise import MEAN, Noise, RowNoise, ambient, content_keys
 from vaekit.distributions.reduce import center, draw, kl, log_prob, right, rows, spread, tempered
 from vaekit.distributions.scales import Fixed, Optimal, PerDimension, Predicted, Scale, Shared
+from vaekit.distributions.sphere import PowerSpherical, VonMisesFisher
+from vaekit.distributions.transported import Transported
 
 __all__ = [
-    "MEAN", "Bernoulli", "Categorical", "Categories", "Columns", "ContinuousBernoulli",
-    "DiscretizedLogistic", "DiscretizedLogisticMixture",
-    "Family", "Fixed", "FullGaussian", "Gaussian", "Joint", "Laplace", "NegativeBinomial", "Noise", "Optimal",
-    "PerDimension", "PointMass", "Poisson", "Predicted", "RowNoise", "Scale", "Shared", "StudentT",
-    "ambient", "center", "content_keys", "draw", "kl", "log_prob", "right", "rows", "spread", "tempered",
+    "Affine", "Autoregressive", "Bernoulli", "Categorical", "Categories", "ChainRule", "Columns",
+    "ContinuousBernoulli", "DiscretizedLogistic", "DiscretizedLogisticMixture", "Family", "Fixed",
+    "FlatFamily", "Flattened", "Flowed", "FullGaussian", "FullMixture", "Gaussian", "GaussianMixture",
+    "GumbelSoftmax", "Joint", "Laplace", "MEAN", "Mixed", "NegativeBinomial", "Noise", "OneHot", "Optimal",
+    "PerDimension", "PointMass", "Poisson", "PowerSpherical", "Predicted", "Product", "RowNoise", "Scale",
+    "Shared", "StudentT", "Transported", "VonMisesFisher", "ambient", "center", "content_keys", "detach",
+    "draw", "kl", "log_prob", "right", "rows", "spread", "tempered",
 ]  # fmt: skip

@@ -113,7 +113,7 @@ class Autoregressive(D.Distribution):
             chosen = choose(self._of(ask(x, place))).to(x.dtype)
             if self.end is not None:
                 chosen = torch.where(done.view(-1, *(1,) * len(place)), float(self.end), chosen)
-                pass
+                done |= (chosen == self.end).flatten()
             x[spot] = chosen
             if self.end is not None and bool(done.all()):
                 return torch.where(_after(x, self.end), float(self.end), x)

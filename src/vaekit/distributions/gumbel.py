@@ -85,6 +85,7 @@ class GumbelSoftmax(nn.Module):
     Source: Jang, Gu, Poole (2017), arXiv:1611.01144; Maddison, Mnih, Teh (2017), arXiv:1611.00712.
 
     Example:
+        >>> import torch
         >>> GumbelSoftmax(3).eval()(torch.zeros(2, 6)).entropy().shape
         torch.Size([2, 2])
     """

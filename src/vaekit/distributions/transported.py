@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch import distributions as D
 
-from vaekit.distributions.noise import Noise
+from vaekit.distributions.noise import Noise, RowNoise, content_keys
 from vaekit.distributions.reduce import center, tempered
 
-EXACT, PROBES = 8, 4  # dimensions up to which the divergence is exact; directions in which it is measured beyond
+EXACT = 8  # dimensions up to which the divergence is exact
 
 Velocity = Callable[[Tensor, float], Tensor]
+Probes = Callable[[], Tensor]
 
 
 class Transported(D.Distribution):
@@ -22,8 +23,10 @@ class Transported(D.Distribution):
 
         log p(u_1) = log N(u_0) − ∫ div v(u_t, t) dt
 
-    The divergence is exact up to 8 dimensions and beyond them the mean over 4 fixed random directions (Hutchinson), so
-    that log p is then an estimate, the same at every call. Each value costs an integration, of half the steps.
+    The divergence is exact up to 8 dimensions. Beyond them it is measured along a random direction (Hutchinson),
+    another one for every value and every time, so that log p is then an unbiased estimate of what the exact divergence
+    gives; the directions are made from the value itself, so that it is the same at every call, whatever stands beside
+    it. Each value costs an integration, of half the steps.
 
     Args:
         velocity: (u (N, D), t) → (N, D).
@@ -31,6 +34,7 @@ class Transported(D.Distribution):
         steps: Steps of the classical Runge-Kutta method.
         rows: N, or None for one distribution whose rows are counted later.
         scale: τ.
+        like: A tensor with the type and device of draws.
 
     Source: Chen, Rubanova, Bettencourt, Duvenaud (2018), arXiv:1806.07366; Grathwohl, Chen, Bettencourt, Sutskever,
         Duvenaud (2019), arXiv:1810.01367 (the stochastic divergence).
@@ -40,20 +44,27 @@ class Transported(D.Distribution):
     has_rsample = False
 
     def __init__(
-        self, velocity: Velocity, dim: int, steps: int, rows: int | None = None, scale: float = 1.0
+        self,
+        velocity: Velocity,
+        dim: int,
+        steps: int,
+        rows: int | None = None,
+        scale: float = 1.0,
+        like: Tensor | None = None,
     ) -> None:
         self.velocity, self.dim, self.steps, self.rows, self.scale = velocity, dim, steps, rows, scale
+        self.like = torch.zeros(()) if like is None else like
         batch = torch.Size(() if rows is None else (rows,))
         super().__init__(batch, torch.Size((dim,)), validate_args=False)
 
     def expand(self, batch_shape: Sequence[int], _instance: object = None) -> Transported:
         """The same distribution for so many rows."""
-        return Transported(self.velocity, self.dim, self.steps, int(batch_shape[0]), self.scale)
+        return Transported(self.velocity, self.dim, self.steps, int(batch_shape[0]), self.scale, self.like)
 
     @torch.no_grad()
     def draw(self, noise: Noise) -> tuple[Tensor, None]:
         """One value for each row; no gradient follows it."""
-        return self._carried(self.scale * noise.normal((self.rows or 1, self.dim))), None
+        return self._carried(self.scale * noise.normal((self.rows or 1, self.dim), self.like)), None
 
     def _carried(self, u: Tensor) -> Tensor:
         for i in range(self.steps):
@@ -62,23 +73,26 @@ class Transported(D.Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p, (N, D) → (N,); no gradient follows it."""
-        probes = _probes(self.dim).to(value)
-        state = torch.cat([value.detach(), value.new_zeros(len(value), 1)], 1)  # (N, D + 1): u and ∫ div
+        value, probes = value.detach(), _probes(value)
+        state = torch.cat([value, value.new_zeros(len(value), 1)], 1)  # (N, D + 1): u and −∫ div
         steps = -(-self.steps // 2)
         for i in range(steps, 0, -1):
-            back = lambda s, t: _with_divergence(self.velocity, s[:, :-1], t, probes)  # noqa: E731
-            state = state + _increment(back, state, i / steps, -1 / steps)
-        u, integral = state[:, :-1], -state[:, -1]  # integrated from 1 back to 0
-        log_base = -0.5 * (u / self.scale).square().sum(1) - self.dim * (
-            0.5 * math.log(2 * math.pi) + math.log(self.scale)
-        )
-        return log_base - integral
+            state = state + _increment(self._with_divergence(probes), state, i / steps, -1 / steps)
+        u, minus_integral = state[:, :-1], state[:, -1]
+        log_scale = 0.5 * math.log(2 * math.pi) + math.log(self.scale)
+        return minus_integral - 0.5 * (u / self.scale).square().sum(1) - self.dim * log_scale
+
+    def _with_divergence(self, probes: Probes) -> Velocity:
+        """The field of u and of its volume: v and div v, (N, D + 1)."""
+        return lambda state, t: _velocity_and_divergence(self.velocity, state[:, :-1], t, probes())
 
     @property
     def mean(self) -> Tensor:
         """The centre of the noise, carried along."""
         with torch.no_grad():
-            return self._carried(torch.zeros(self.rows or 1, self.dim)).view(*self.batch_shape, self.dim)
+            return self._carried(self.like.new_zeros(self.rows or 1, self.dim)).view(
+                *self.batch_shape, self.dim
+            )
 
 
 @center.register
@@ -89,7 +103,11 @@ def _(d: Transported) -> Tensor:
 @tempered.register
 def _(p: Transported, temperature: float) -> D.Distribution:
     """The same field from narrower or wider noise."""
-    return p if temperature == 1 else Transported(p.velocity, p.dim, p.steps, p.rows, p.scale * temperature)
+    return (
+        p
+        if temperature == 1
+        else Transported(p.velocity, p.dim, p.steps, p.rows, p.scale * temperature, p.like)
+    )
 
 
 def _increment(field: Velocity, u: Tensor, t: float, step: float) -> Tensor:
@@ -101,20 +119,21 @@ def _increment(field: Velocity, u: Tensor, t: float, step: float) -> Tensor:
     return step / 6 * (a + 2 * b + 2 * c + d)
 
 
-def _probes(dim: int) -> Tensor:
-    """Directions e with the mean of e eᵀ near I, (P, D): the axes √D e_d, or fixed random signs."""
+def _probes(value: Tensor) -> Probes:
+    """Directions e with E[e eᵀ] = I, (P, N, D): the axes √D e_d up to 8 dimensions, else one of random signs."""
+    dim = value.shape[1]
     if dim <= EXACT:
-        return math.sqrt(dim) * torch.eye(dim)
-    return Noise(0, "probes").normal((PROBES, dim)).sign()
+        axes = math.sqrt(dim) * torch.eye(dim, device=value.device, dtype=value.dtype).unsqueeze(1)
+        return lambda: axes.expand(dim, len(value), dim)
+    noise = RowNoise(0, "probes", content_keys(value))
+    return lambda: (noise.uniform(value.shape, value) - 0.5).sign().unsqueeze(0)
 
 
-def _with_divergence(field: Velocity, u: Tensor, t: float, probes: Tensor) -> Tensor:
-    """v and its divergence, (N, D + 1)."""
+def _velocity_and_divergence(field: Velocity, u: Tensor, t: float, probes: Tensor) -> Tensor:
+    """v and the mean of eᵀ (∂v/∂u) e over probes e (P, N, D): (N, D + 1)."""
     with torch.enable_grad():
         u = u.detach().requires_grad_()
         v = field(u, t)
-        inner = torch.zeros(len(u), device=u.device, dtype=u.dtype)
-        for probe in probes:
-            (along,) = torch.autograd.grad((v * probe).sum(), u, retain_graph=True)
-            inner = inner + (along * probe).sum(1)
-    return torch.cat([v, (inner / len(probes)).unsqueeze(1)], 1).detach()
+        along = [torch.autograd.grad((v * e).sum(), u, retain_graph=True)[0] * e for e in probes]
+    divergence = torch.stack(along).sum(2).mean(0)  # (N,)
+    return torch.cat([v, divergence.unsqueeze(1)], 1).detach()

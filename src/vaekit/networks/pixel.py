@@ -63,7 +63,7 @@ class PixelNetwork(nn.Module):
     """
 
     def __init__(
-        self, channels: int, outputs: int, context: int = 0, width: int = 24, side: int = 5, depth: int = 1
+        self, channels: int, outputs: int, context: int = 0, width: int = 16, side: int = 5, depth: int = 1
     ) -> None:
         super().__init__()
         if side % 2 == 0:

@@ -14,7 +14,8 @@ from torch.nn import functional
 from vaekit.bottlenecks import Latent
 from vaekit.distributions import ambient, draw, right, rows
 from vaekit.model import Pass
-from vaekit.objectives.disentangle import only, siblings
+from vaekit.objectives.decomposition import siblings
+from vaekit.objectives.disentangle import only
 from vaekit.objectives.term import Term
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)

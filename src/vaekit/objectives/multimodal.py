@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,9 @@ from vaekit.objectives.term import Term, mean
 
 
 class EachAlone(Term):
-    """A term of the whole item, and of each part as if it were the only one there.
+    """A term of the whole item, and of each part that is there as if it were the only one.
+
+        L(x) + Σ_m L(x_m)
 
     Args:
         term: Such as the ELBO.
@@ -26,6 +29,9 @@ class EachAlone(Term):
         super().__init__()
         self.term, self.widths, self.samples = term, list(widths), term.samples
 
+    def told(self, size: int) -> None:
+        self.term.told(size)
+
     def forward(self, out: Pass, step: int) -> Tensor:
         total = mean(self.term(out, step), out)
         for part in range(len(self.widths)):
@@ -33,19 +39,20 @@ class EachAlone(Term):
         return total
 
     def _alone(self, out: Pass, part: int, step: int) -> Tensor:
-        """The term where only one part is seen and scored; rows without that part do not count."""
-        rows = slice(None, None, out.samples)
-        only = torch.zeros_like(out.x[rows], dtype=torch.bool)
-        start = sum(self.widths[:part])
-        only[:, start : start + self.widths[part]] = True
-        mask = only if out.mask is None else only & out.mask[rows].bool()
-        there = mask.any(1).to(out.x.dtype)
-        weight = there if out.weight is None else there * out.weight[rows]
-        if not bool(weight.sum() > 0):
-            return out.x.new_zeros(())
-        c = None if out.c is None else out.c[rows]
-        alone = out.model(out.x[rows], c, mask, samples=out.samples, weight=weight)  # type: ignore[misc]
-        return mean(self.term(alone, step), alone)
+        """The term where only one part is seen and scored, in the mean over all rows; it is 0 without that part."""
+        x, c, mask, weight = (_once(t, out.samples) for t in (out.x, out.c, out.mask, out.weight))
+        only = self._only(x, part) if mask is None else self._only(x, part) & mask.bool()
+        full = torch.ones(len(x), device=x.device, dtype=x.dtype) if weight is None else weight
+        there = only.any(1).to(x.dtype) * full
+        if not bool(there.sum() > 0):
+            return x.new_zeros(())
+        alone = out.model(x, c, only, samples=out.samples, weight=there)  # type: ignore[misc]
+        return mean(self.term(alone, step), alone) * (there.sum() / full.sum())
+
+    def _only(self, x: Tensor, part: int) -> Tensor:
+        """Where a part stands, (B, P) of bool."""
+        place = torch.arange(x.shape[1], device=x.device) - sum(self.widths[:part])
+        return ((place >= 0) & (place < self.widths[part])).expand_as(x)
 
     def __repr__(self) -> str:
         return f"EachAlone({self.term!r})"
@@ -64,6 +71,11 @@ class ExpertRates(Term):
             raise ValueError("ExpertRates reads the experts of a product; take ProductOfExperts as posterior")
         each = [right(torch.distributions.kl_divergence(_plain(latent.q), expert)) for expert in experts]
         return (torch.stack(each, 1) * latent.q.present).sum(1)
+
+
+def _once(t: Any, samples: int) -> Any:
+    """One of the K rows of each datum."""
+    return None if t is None else t[::samples]
 
 
 def _plain(q: torch.distributions.Distribution) -> torch.distributions.Normal:

@@ -10,7 +10,7 @@ from vaekit.networks.pixel import PixelNetwork
 from vaekit.objectives import Distortion, Rate
 from vaekit.presets.preset import ANY, Preset, gaussian, named
 
-SEEN = 16  # channels by which each pixel is told of z
+SEEN = 4  # channels by which each pixel is told of z
 
 
 @named(kinds=("images",))

@@ -10,10 +10,10 @@ from vaekit.objectives.pathwise import (
     PartiallyImportanceWeighted,
     StickingTheLanding,
 )
-from vaekit.presets.preset import Preset, gaussian, named
+from vaekit.presets.preset import TEXT, Preset, gaussian, named
 
 
-@named()
+@named(kinds=TEXT)
 def iwae(kind: Kind, latent: int = 16, samples: int = 5) -> Preset:
     """Burda, Grosse, Salakhutdinov (2016), arXiv:1509.00519; Mattei, Frellsen (2019): K draws together.
 

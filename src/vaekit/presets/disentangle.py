@@ -60,7 +60,7 @@ def dip_vae_1(kind: Kind, latent: int = 10, off_diagonal: float = 10.0, diagonal
 
 
 @named()
-def dip_vae_2(kind: Kind, latent: int = 10, off_diagonal: float = 2.0, diagonal: float = 2.0) -> Preset:
+def dip_vae_2(kind: Kind, latent: int = 10, off_diagonal: float = 1.0, diagonal: float = 1.0) -> Preset:
     """Kumar, Sattigeri, Balakrishnan (2018), arXiv:1711.00848: the aggregated posterior is held uncorrelated.
 
     Use it for factors where dimensions may stay unused; DIP-VAE I keeps them all in use.
@@ -69,10 +69,10 @@ def dip_vae_2(kind: Kind, latent: int = 10, off_diagonal: float = 2.0, diagonal:
 
 
 @named()
-def info_vae(kind: Kind, latent: int = 10, alpha: float = 0.0, scale: float = 1_000.0) -> Preset:
+def info_vae(kind: Kind, latent: int = 10, alpha: float = 0.0, scale: float = 10.0) -> Preset:
     """Zhao, Song, Ermon (2019), arXiv:1706.02262: (1 − α) of each posterior's distance to the prior, and of their mean.
 
-    Use alpha near 1 where the latent goes unused, and a large scale (λ) so that new items look right.
+    Use it with alpha near 1 where the latent goes unused; not with a scale (λ) so large that the latent is given up.
     """
     objective = Distortion() + (1 - alpha) * Rate() + (alpha + scale - 1) * MMD()
     return Preset(gaussian(kind, latent), objective)

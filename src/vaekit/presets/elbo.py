@@ -8,10 +8,10 @@ from vaekit.bottlenecks import Deterministic
 from vaekit.data import Kind
 from vaekit.distributions import Fixed, FullGaussian, Gaussian, Optimal, Shared
 from vaekit.objectives import Constrained, Distortion, Rate, cyclical, linear
-from vaekit.presets.preset import Preset, around, gaussian, named
+from vaekit.presets.preset import TEXT, Preset, around, gaussian, named
 
 
-@named()
+@named(kinds=TEXT)
 def autoencoder(kind: Kind, latent: int = 16) -> Preset:
     """Hinton, Salakhutdinov (2006), doi:10.1126/science.1127647: a code without noise and without a prior.
 
@@ -20,7 +20,7 @@ def autoencoder(kind: Kind, latent: int = 16) -> Preset:
     return Preset(around(kind, latent, Deterministic(), features=latent), Distortion())
 
 
-@named()
+@named(kinds=TEXT)
 def vae(kind: Kind, latent: int = 16, full_covariance: bool = False) -> Preset:
     """Kingma, Welling (2014), arXiv:1312.6114; Rezende, Mohamed, Wierstra (2014), arXiv:1401.4082: the ELBO itself.
 
@@ -30,16 +30,16 @@ def vae(kind: Kind, latent: int = 16, full_covariance: bool = False) -> Preset:
     return Preset(gaussian(kind, latent, posterior), Distortion() + Rate())
 
 
-@named()
+@named(kinds=TEXT)
 def beta_vae(kind: Kind, latent: int = 16, beta: float = 4.0) -> Preset:
     """Higgins, Matthey, Pal, Burgess, Glorot, Botvinick, Mohamed, Lerchner (2017): the rate weighs beta times.
 
-    Use beta > 1 for fewer, cleaner factors and beta < 1 for sharper reconstructions; beta = 1 is the VAE.
+    Use it with beta > 1 for fewer, cleaner factors and with beta < 1 for sharper reconstructions; not for likelihoods.
     """
     return Preset(gaussian(kind, latent), Distortion() + beta * Rate())
 
 
-@named()
+@named(kinds=TEXT)
 def annealed_vae(kind: Kind, latent: int = 16, warmup: int = 2_000) -> Preset:
     """Bowman, Vilnis, Vinyals, Dai, Jozefowicz, Bengio (2016), arXiv:1511.06349: the rate is phased in.
 
@@ -48,7 +48,7 @@ def annealed_vae(kind: Kind, latent: int = 16, warmup: int = 2_000) -> Preset:
     return Preset(gaussian(kind, latent), Distortion() + linear(0, 1, warmup) * Rate())
 
 
-@named()
+@named(kinds=TEXT)
 def cyclical_vae(kind: Kind, latent: int = 16, period: int = 1_000, periods: int = 4) -> Preset:
     """Fu, Li, Liu, Gao, Celikyilmaz, Carin (2019), arXiv:1903.10145: the rate is phased in again every period.
 
@@ -57,7 +57,7 @@ def cyclical_vae(kind: Kind, latent: int = 16, period: int = 1_000, periods: int
     return Preset(gaussian(kind, latent), Distortion() + cyclical(period, periods=periods) * Rate())
 
 
-@named()
+@named(kinds=TEXT)
 def free_bits_vae(kind: Kind, latent: int = 16, free: float = 0.25) -> Preset:
     """Kingma, Salimans, Jozefowicz, Chen, Sutskever, Welling (2016), arXiv:1606.04934: some nats are free.
 

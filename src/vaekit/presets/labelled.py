@@ -17,7 +17,7 @@ from vaekit.presets.preset import FEATURES, Preset, around, named
 def conditional_vae(kind: Kind, latent: int = 16) -> Preset:
     """Sohn, Lee, Yan (2015), Learning structured output representation: labels condition encoder, prior and decoder.
 
-    Use it when items have labels and new ones of a chosen label are wanted.
+    Use it when items have labels and new ones of a chosen label are wanted; not to find the label of an item.
     """
     classes = kind.condition_width
     if not classes:

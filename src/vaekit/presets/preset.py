@@ -18,6 +18,7 @@ from vaekit.priors import StandardNormal
 
 FEATURES = 256  # width between encoder and posterior
 ANY = ("images", "vectors", "table", "counts")  # the kinds whose items are one tensor of numbers
+TEXT = (*ANY, "sequences")
 
 
 CHAPTERS = {

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vaekit.distributions.autoregressive import Autoregressive
+from vaekit.distributions.autoregressive import Autoregressive, Place, Walker
 from vaekit.networks.sequence import CausalTransformer
 from vaekit.recipes import configurable
 
@@ -63,7 +63,7 @@ class _Flattened(nn.Module):
     ) -> None:
         super().__init__()
         sizes = torch.as_tensor(levels).expand(tuple(shape)).flatten()  # (T,)
-        most = int(sizes.max())
+        most = levels if isinstance(levels, int) else max(levels)
         self.register_buffer("possible", torch.arange(most) < sizes.unsqueeze(1), persistent=False)  # (T, K)
         self.net = CausalTransformer(most, math.prod(shape), condition, width, depth)
 
@@ -71,3 +71,14 @@ class _Flattened(nn.Module):
         """(N, *shape) → logits (N, *shape, K)."""
         logits = self.net(x.flatten(1), context)
         return logits.masked_fill(~self.possible, -torch.inf).unflatten(1, x.shape[1:])
+
+    def walker(self, context: Tensor | None) -> Walker:
+        """(x, place) → logits (N, 1, …, K) of one place, from a pass over no more than what came before."""
+        own = self.net.walker(context)
+
+        def logits(x: Tensor, place: Place) -> Tensor:
+            t = sum(i * math.prod(x.shape[axis + 2 :]) for axis, i in enumerate(place))  # in raster order
+            found = own(x.flatten(1), (t,)).masked_fill(~self.possible[t], -torch.inf)  # (N, 1, K)
+            return found.view(len(x), *(1,) * len(place), -1)
+
+        return logits

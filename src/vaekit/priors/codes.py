@@ -34,11 +34,12 @@ class UniformCodes(nn.Module):
     def __init__(self, shape: Sequence[int], levels: int | Sequence[int]) -> None:
         super().__init__()
         self.shape, self.levels = tuple(shape), levels if isinstance(levels, int) else list(levels)
-        sizes = torch.as_tensor(self.levels)
-        if int(sizes.min()) < 1 or (sizes.dim() and len(sizes) != self.shape[-1]):
+        each = [self.levels] if isinstance(self.levels, int) else self.levels
+        if min(each) < 1 or (not isinstance(self.levels, int) and len(each) != self.shape[-1]):
             raise ValueError(f"codes of shape {self.shape} need one positive number of levels, or one for each place "
                              f"on the last axis; not {levels}")  # fmt: skip
-        self.register_buffer("sizes", sizes.expand(self.shape), persistent=False)
+        sizes = torch.as_tensor(self.levels).expand(self.shape)
+        self.register_buffer("sizes", sizes, persistent=False)
 
     def forward(self, c: Tensor | None = None) -> UniformLevels:
         """Over (*shape); given a condition (N, A), one map for each of its rows, whatever it is."""

@@ -31,7 +31,8 @@ class RectifiedFlow(nn.Module):
         steps: Runge-Kutta steps of a draw.
 
     Source: Liu, Gong, Liu (2023), Flow straight and fast, arXiv:2209.03003; Rombach, Blattmann, Lorenz, Esser, Ommer
-        (2022), arXiv:2112.10752 (diffusion over latents).
+        (2022), arXiv:2112.10752 (diffusion over latents); Esser et al. (2024), arXiv:2403.03206 (the
+        times).
 
     Example:
         >>> prior = RectifiedFlow(3, hidden=[16])
@@ -50,7 +51,8 @@ class RectifiedFlow(nn.Module):
         """Over (D,); given a condition (N, A), one row for each of its rows."""
         own = c if self.condition else None
         field = lambda u, t: self.velocity(u, u.new_full((len(u), 1), t), own)  # noqa: E731
-        return Transported(field, self.dim, self.steps, None if c is None else len(c))
+        rows, like = None if c is None else len(c), self.net.last.bias
+        return Transported(field, self.dim, self.steps, rows, like=like.detach())
 
     def velocity(self, u: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         """v(u, t), (N, D), at times (N, 1)."""

@@ -58,10 +58,12 @@ class FittedMixture(nn.Module):
         if len(z) < self.components:
             raise ValueError(f"{self.components} components need at least as many latents, not {len(z)}")
         found = GaussianMixture(self.components, reg_covar=1e-4, random_state=seed % 2**32)
+        z = z.double().cpu()
+        middle, scale = z.mean(0), z.std(0, correction=0)
+        scale = torch.where(scale > 0, scale, 1.0)  # the floor of a variance is a share of its dimension's
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a hundred rounds are near enough
-            found.fit(z.double().cpu().numpy())
-        covariance = torch.from_numpy(found.covariances_)
+            found.fit(((z - middle) / scale).numpy())
         self.logits.copy_(torch.from_numpy(found.weights_).log())
-        self.loc.copy_(torch.from_numpy(found.means_))
-        self.tril.copy_(torch.linalg.cholesky(covariance))
+        self.loc.copy_(middle + scale * torch.from_numpy(found.means_))
+        self.tril.copy_(scale.unsqueeze(1) * torch.linalg.cholesky(torch.from_numpy(found.covariances_)))

@@ -10,7 +10,18 @@ from torch import Tensor, nn
 from torch import distributions as D
 
 from vaekit.conditional import Conditional
-from vaekit.distributions import Gaussian, Noise, RowNoise, Shared, center, draw, kl, right, tempered
+from vaekit.distributions import (
+    Gaussian,
+    Noise,
+    RowNoise,
+    Shared,
+    center,
+    content_keys,
+    draw,
+    kl,
+    right,
+    tempered,
+)
 from vaekit.networks import MLP
 from vaekit.recipes import configurable
 
@@ -21,7 +32,8 @@ BEGIN = 0.1  # scale of p(z | u) at first: from a wide one u is given up before 
 class SecondVae(D.Distribution):
     """p(z) = ∫ p(z | u) N(u; 0, I) du.
 
-    log p(z) is a bound from below, by importance sampling with 16 draws from q(u | z), the same at every call.
+    log p(z) is a bound from below, by importance sampling with 16 draws from q(u | z); they are made from z itself, so
+    that it is the same at every call, whatever stands beside it.
 
     Args:
         prior: The module whose networks these are.
@@ -46,7 +58,7 @@ class SecondVae(D.Distribution):
 
     def draw(self, noise: Noise) -> tuple[Tensor, None]:
         """One value for each row: u, then z."""
-        u = self.scale * noise.normal((self.rows or 1, self.prior.dim))
+        u = self.scale * noise.normal((self.rows or 1, self.prior.dim), self.prior.like)
         return draw(tempered(self.prior.decoder(u, self.c), self.scale), noise)[0], None
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -54,10 +66,10 @@ class SecondVae(D.Distribution):
         z = value.repeat_interleave(SAMPLES, 0)
         c = None if self.c is None else self.c.repeat_interleave(SAMPLES, 0)
         q = self.prior.encoder(value, self.c)
-        q = D.Normal(q.loc.repeat_interleave(SAMPLES, 0), q.scale.repeat_interleave(SAMPLES, 0))
-        rows = torch.zeros(len(value), dtype=torch.long)  # the same draws for every latent
-        u, _ = draw(q, RowNoise(0, "second", rows))
-        base = D.Normal(torch.zeros_like(u), self.scale)
+        loc, scale = q.loc.repeat_interleave(SAMPLES, 0), q.scale.repeat_interleave(SAMPLES, 0)
+        q = D.Normal(loc, scale, validate_args=False)
+        u, _ = draw(q, RowNoise(0, "second", content_keys(value.detach())))
+        base = D.Normal(torch.zeros_like(u), self.scale, validate_args=False)
         likelihood = tempered(self.prior.decoder(u, c), self.scale)
         weight = right(likelihood.log_prob(z) + base.log_prob(u) - q.log_prob(u))
         return weight.view(-1, SAMPLES).logsumexp(1) - math.log(SAMPLES)
@@ -65,9 +77,8 @@ class SecondVae(D.Distribution):
     @property
     def mean(self) -> Tensor:
         """z at the middle of u."""
-        return self.prior.decoder(torch.zeros(self.rows or 1, self.prior.dim), self.c).mean.view(
-            self._extended_shape()
-        )
+        middle = self.prior.like.new_zeros(self.rows or 1, self.prior.dim)
+        return self.prior.decoder(middle, self.c).mean.view(self._extended_shape())
 
 
 @center.register
@@ -112,6 +123,11 @@ class TwoStage(nn.Module):
     def forward(self, c: Tensor | None = None) -> SecondVae:
         """Over (D,); given a condition (N, A), one row for each of its rows."""
         return SecondVae(self, None if c is None else len(c), c if self.condition else None)
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the type and device of draws."""
+        return next(self.parameters()).detach()
 
     def loss(self, z: Tensor, c: Tensor | None, noise: Noise) -> Tensor:
         """−ELBO of each latent, (N,) nats."""

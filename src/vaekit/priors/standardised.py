@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vaekit.distributions import Noise
+from vaekit.distributions import Noise, right
 from vaekit.distributions.affine import Affine
 from vaekit.recipes import configurable
 
@@ -53,7 +53,7 @@ class Standardised(nn.Module):
     def loss(self, z: Tensor, c: Tensor | None, noise: Noise) -> Tensor:
         """What the inner prior is trained by, (N,), of latents (N, D)."""
         own = getattr(self.prior, "loss", None)
-        return -self(c).log_prob(z) if own is None else own(self._standard(z), c, noise)
+        return -right(self(c).log_prob(z)) if own is None else own(self._standard(z), c, noise)
 
     def _standard(self, z: Tensor) -> Tensor:
         return (z - self.loc) / self.scale

@@ -96,7 +96,7 @@ def _facts(model: VAE, view: View, train: Items, heldout: Items, seen: Items) ->
 
 
 def _can_sample(model: VAE) -> bool:
-    return _prior(model) is not None
+    return model.bottleneck.stochastic or _prior(model) is not None
 
 
 def _prior(model: VAE) -> object:

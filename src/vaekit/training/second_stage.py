@@ -61,7 +61,7 @@ def fit_prior(
         The model with its new prior, in evaluation mode; the parts are shared with the old one.
 
     Raises:
-        ValueError: The prior is not over latents of this form.
+        ValueError: The prior is not over latents of this form, or has nothing to fit.
 
     Source: Dai, Wipf (2019), arXiv:1903.05789; Ghosh et al. (2020), arXiv:1903.12436 (priors fitted after training).
 
@@ -77,7 +77,9 @@ def fit_prior(
     model.eval()
     device = next(model.parameters()).device
     prior.to(device)
-    first = latents(model, _some(items, MOST, seed).to(device), Noise(seed, "begin"))
+    some = _some(items, MOST, seed).to(device)
+    first = latents(model, some, Noise(seed, "begin"))
+    _fits(prior, first, some.c)
     own = getattr(prior, "begin", None)
     with Noise(seed, "begin prior").torch():
         if own is not None:
@@ -97,6 +99,16 @@ def latents(model: VAE, batch: Batch, noise: Noise) -> Tensor:
     h = model.features(batch.x, batch.c, batch.mask)
     z = model.bottleneck(h, batch.c, noise=noise)[1][0].z
     return z.flatten(1) if z.is_floating_point() else z
+
+
+def _fits(prior: nn.Module, z: Tensor, c: Tensor | None) -> None:
+    """Refuse a prior over values of another shape, which would broadcast."""
+    p = prior(None if c is None else c[:1])
+    shape = tuple(p.batch_shape + p.event_shape)[0 if c is None else 1 :]
+    if shape != tuple(z.shape[1:]):
+        raise ValueError(
+            f"the prior is over values of shape {shape}, and the latents are {tuple(z.shape[1:])}"
+        )
 
 
 def _some(items: Items, most: int, seed: int) -> Batch:
@@ -119,6 +131,8 @@ def _by_gradient(
     """Adam on the prior's parameters; a step that is not finite does not happen."""
     device = next(model.parameters()).device
     parameters = [p for p in prior.parameters() if p.requires_grad]
+    if not parameters:
+        raise ValueError(f"{type(prior).__name__} has no parameters to fit")
     optimizer = Adam(lr, clip=10 * math.sqrt(sum(p.numel() for p in parameters)))
     moments, order = optimizer.start(parameters), Order(len(items), batch_size, seed)
     prior.train()
