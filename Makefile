@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: demo test lint format docs bench pins clean help
+.PHONY: demo test test-all lint format docs bench pins clean help
 
 demo: ## train on the built-in digits, look at the result, be told what to do next
 	@tools/setup.sh
@@ -13,6 +13,10 @@ demo: ## train on the built-in digits, look at the result, be told what to do ne
 
 # Every worker pays for importing torch, so they are few and long-lived, with one thread each.
 test: ## the whole suite, the examples in docstrings and the documentation's code included
+	@tools/setup.sh test
+	@OMP_NUM_THREADS=1 MPLBACKEND=Agg "$(BIN)/pytest" -n $(WORKERS) --dist loadscope -m "not long" $(ARGS)
+
+test-all: ## the long tests too
 	@tools/setup.sh test
 	@OMP_NUM_THREADS=1 MPLBACKEND=Agg "$(BIN)/pytest" -n $(WORKERS) --dist loadscope $(ARGS)
 
@@ -47,6 +51,6 @@ clean: ## remove the environment, caches and everything built; never a training 
 	@find src tests docs benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\): ## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{printf "%-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\): ## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{printf "%-12s %s\n", $$1, $$2}'
 	@echo
 	@echo "Options: ARGS='…' for the program run, WORKERS=2 for the tests, PYTHON=, VENV= and TORCH_INDEX= for the set-up."

@@ -172,11 +172,13 @@ def _save(run: Run, choice: Choice, seen: Items, heldout: Items, metrics: dict[s
     card = (run.path / "model" / "README.md").read_text(encoding="utf-8")
     card = card.split(MARK)[0] + f"{MARK}\nA {choice.name} prior was fitted to its latents afterwards.\n"
     persistence.save(run.path / "model", run.model, run.kind, calibrated, about, card)
+    run.about = {**about, "calibration": calibrated}
     facts = {**run.facts, "metrics": metrics}
     facts["events"] = [
         *facts.get("events", []),
         {"step": facts.get("steps"), "what": f"prior fitted: {choice.name}"},
     ]
+    run.facts = facts
     files.write_json(run.path / "run.json", facts)
     files.write(run.path / "README.md", pages.folder(facts))
     evidence = gather(run.model, run.kind, seen, heldout, facts.get("seed", 0))

@@ -67,7 +67,7 @@ class Quantized(Bottleneck):
             return state, [Coded(codes, PointMass(codes), p, penalty, h=h)]
         if z is None:
             p = tempered(p, temperature)
-            z, _ = draw(rows(p, needed(n)) if c is None else p, noise)
+            z = draw(rows(p, needed(n)) if c is None else p, noise)[0].long()
             return self.quantizer.embed(z), [Coded(z, p, p)]
         z = self.checked(z)
         return self.quantizer.embed(z), [Coded(z, PointMass(z), p)]

@@ -8,9 +8,44 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaekit.distributions import right
+from vaekit.distributions import log_prob, right
 from vaekit.model import Pass
 from vaekit.objectives.term import Term, mean
+
+
+class BalancedDistortion(Term):
+    """−Σ_m w_m log p(x_m | z), nats per datum, so that a part of few numbers is heard beside one of many.
+
+        w_m = (P / P_m)^balance,  P_m the width of a part and P that of the widest
+
+    Args:
+        widths: Width of each part in a row.
+        balance: 0 is the distortion itself; with 1 every part weighs as much as the widest.
+
+    Source: Wu, Goodman (2018), arXiv:1802.05335; Shi, Siddharth, Paige, Torr (2019), arXiv:1911.03393 (parts weighed by
+        the inverse of their size).
+
+    Example:
+        >>> BalancedDistortion([784, 1], 0.5).weights
+        [1.0, 28.0]
+    """
+
+    def __init__(self, widths: Sequence[int], balance: float = 0.5) -> None:
+        super().__init__()
+        self.widths, self.balance = list(widths), balance
+
+    @property
+    def weights(self) -> list[float]:
+        """w of each part."""
+        return [(max(self.widths) / width) ** self.balance for width in self.widths]
+
+    def forward(self, out: Pass, step: int) -> Tensor:
+        parts = log_prob(out.px, out.x, out.mask).split(self.widths, 1)
+        each = [-weight * part.sum(1) for weight, part in zip(self.weights, parts, strict=True)]
+        return torch.stack(each).sum(0)
+
+    def __repr__(self) -> str:
+        return f"BalancedDistortion(balance={self.balance:g})"
 
 
 class EachAlone(Term):

@@ -29,7 +29,7 @@ def adversarial_vae(
 ) -> Preset:
     """Rombach, Blattmann, Lorenz, Esser, Ommer (2022), arXiv:2112.10752: KL + critic + feature matching.
 
-    Use it for sharp reconstructions near the pixels; likelihoods are a little worse than the sigma_vae's.
+    Use it for sharp reconstructions near the pixels; not for likelihoods, which are a little below the sigma_vae's.
     """
     critic = Critic(kind.shape, width)
     judged = Balanced(Adversarial(critic, start=start), share) + FeatureMatching(critic)

@@ -40,7 +40,7 @@ def sliced_wae(kind: Kind, latent: int = 8, weight: float = 1_000.0, projections
 def adversarial_autoencoder(kind: Kind, latent: int = 8, weight: float = 5.0) -> Preset:
     """Makhzani, Shlens, Jaitly, Goodfellow, Frey (2015), arXiv:1511.05644: a critic tells codes from the prior.
 
-    Use it with a prior that can only be drawn from; its training is the least stable of the chapter.
+    Use it with a prior that can only be drawn from; not first: its training is the least stable of the chapter.
     """
     return Preset(_matched(kind, latent), Distortion() + weight * AdversarialPrior(MLP(latent, 1)))
 
@@ -49,7 +49,7 @@ def adversarial_autoencoder(kind: Kind, latent: int = 8, weight: float = 5.0) ->
 def rae(kind: Kind, latent: int = 16, norm: float = 0.1, smooth: float = 0.01) -> Preset:
     """Ghosh, Sajjadi, Vergari, Black, Schölkopf (2020), arXiv:1903.12436: small codes and a smooth decoder.
 
-    Use it for sharp items, sampled after `vaekit fit-prior`; it has no likelihood.
+    Use it for sharp items, sampled after `vaekit fit-prior`; not for likelihoods, which it has none of.
     """
     model = around(kind, latent, Deterministic(), features=latent)
     return Preset(model, Distortion() + norm * CodeNorm() + smooth * GradientPenalty())

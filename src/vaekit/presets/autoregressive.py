@@ -17,7 +17,7 @@ SEEN = 4  # channels by which each pixel is told of z
 def pixel_vae(kind: Kind, latent: int = 16, depth: int = 1) -> Preset:
     """Gulrajani, Kumar, Ahmed, Taiga, Visin, Vazquez, Courville (2017), arXiv:1611.05013: pixels see those before them.
 
-    Use it for likelihood and for sharp strokes and textures, z keeping what is global; sampling takes a pass a pixel.
+    Use it for likelihood, sharp strokes and textures, z keeping what is global; not for fast samples: a pass a pixel.
     """
     network = PixelNetwork(kind.shape[0], kind.family.size(kind.shape[0]), SEEN, depth=depth)
     chain = ChainRule(network, kind.shape, kind.family)
@@ -28,7 +28,7 @@ def pixel_vae(kind: Kind, latent: int = 16, depth: int = 1) -> Preset:
 def word_dropout_vae(kind: Kind, latent: int = 16, dropout: float = 0.4) -> Preset:
     """Bowman, Vilnis, Vinyals, Dai, Jozefowicz, Bengio (2016), arXiv:1511.06349: some characters are hidden.
 
-    Use it when the decoder does without z; each character hidden costs likelihood.
+    Use it when the decoder does without z; not for likelihoods, since each character hidden costs some.
     """
     if not isinstance(kind, Sequences):
         raise ValueError(f"word_dropout_vae is for sequences, not for {kind.name}")
@@ -39,7 +39,7 @@ def word_dropout_vae(kind: Kind, latent: int = 16, dropout: float = 0.4) -> Pres
 def bn_vae(kind: Kind, latent: int = 16, gamma: float = 0.7) -> Preset:
     """Zhu, Bi, Liu, Ma, Li, Wu (2020), arXiv:2004.12752: posterior means have the spread gamma over every batch.
 
-    Use it when a strong decoder does without z; the rate is at least latent · gamma² / 2 nats, whatever it is worth.
+    Use it when a strong decoder does without z; not to be thrifty: the rate is at least latent · gamma² / 2 nats.
     """
     return Preset(gaussian(kind, latent, NormalizedGaussian(latent, gamma)), Distortion() + Rate())
 

@@ -17,7 +17,7 @@ from vaekit.presets.preset import TEXT, Preset, gaussian, named
 def iwae(kind: Kind, latent: int = 16, samples: int = 5) -> Preset:
     """Burda, Grosse, Salakhutdinov (2016), arXiv:1509.00519; Mattei, Frellsen (2019): K draws together.
 
-    Use it for tighter likelihoods and where many cells are missing (MIWAE); a step decodes K times.
+    Use it for tighter likelihoods and where many cells are missing (MIWAE); not in a hurry: a step decodes K times.
     """
     return Preset(gaussian(kind, latent), ImportanceWeighted(samples))
 

@@ -38,7 +38,7 @@ def rvq_vae(
 ) -> Preset:
     """Lee, Kim, Kim, Cho, Han (2022), arXiv:2203.01941: each codebook codes what the ones before it have left.
 
-    Use it for more bits at each position than one codebook can hold; the first stages alone give a coarser item.
+    Use it for more bits at each position than one codebook can hold; not for few bits, which one codebook codes better.
     """
     parts = [MovingAverageQuantizer(codes, latent, commitment) for _ in range(stages)]
     return Preset(quantized(kind, ResidualQuantizer(parts)), Distortion() + Penalty())
@@ -48,7 +48,7 @@ def rvq_vae(
 def fsq_vae(kind: Kind, latent: int = 4, levels: int = 5) -> Preset:
     """Mentzer, Minnen, Agustsson, Tschannen (2023), arXiv:2309.15505: each number is rounded to a few levels.
 
-    Use it in place of a VQ-VAE: no codebook, no penalty, nothing to tune; codes of one position are latent numbers.
+    Use it in place of a VQ-VAE, with no codebook and no penalty to tune; not for very few bits at a position.
     """
     return Preset(quantized(kind, FiniteScalar([levels] * latent)), Distortion())
 

@@ -63,7 +63,7 @@ def dip_vae_1(kind: Kind, latent: int = 10, off_diagonal: float = 10.0, diagonal
 def dip_vae_2(kind: Kind, latent: int = 10, off_diagonal: float = 1.0, diagonal: float = 1.0) -> Preset:
     """Kumar, Sattigeri, Balakrishnan (2018), arXiv:1711.00848: the aggregated posterior is held uncorrelated.
 
-    Use it for factors where dimensions may stay unused; DIP-VAE I keeps them all in use.
+    Use it for factors where dimensions may stay unused; not to keep all in use, which DIP-VAE I does.
     """
     return Preset(gaussian(kind, latent), Distortion() + Rate() + DIP2(off_diagonal, diagonal))
 
@@ -85,7 +85,7 @@ def joint_vae(
 ) -> Preset:  # fmt: skip
     """Dupont (2018), arXiv:1804.00104: a category beside continuous dimensions, each held at a capacity of its own.
 
-    Use it where items come in unnamed classes and vary within them; a discrete capacity is at most log(categories).
+    Use it where items come in unnamed classes and vary within them; not with a capacity above log(categories).
     """
     parts = [_part(Gaussian(), latent, StandardNormal(latent)),
              _part(GumbelSoftmax(categories), categories, UniformOneHot(1, categories))]  # fmt: skip

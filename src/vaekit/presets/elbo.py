@@ -24,7 +24,7 @@ def autoencoder(kind: Kind, latent: int = 16) -> Preset:
 def vae(kind: Kind, latent: int = 16, full_covariance: bool = False) -> Preset:
     """Kingma, Welling (2014), arXiv:1312.6114; Rezende, Mohamed, Wierstra (2014), arXiv:1401.4082: the ELBO itself.
 
-    Use it first; its numbers are likelihood bounds in nats.
+    Use it first; its numbers are likelihood bounds in nats; not where one of the others names your need.
     """
     posterior = FullGaussian() if full_covariance else Gaussian()
     return Preset(gaussian(kind, latent, posterior), Distortion() + Rate())
@@ -43,7 +43,7 @@ def beta_vae(kind: Kind, latent: int = 16, beta: float = 4.0) -> Preset:
 def annealed_vae(kind: Kind, latent: int = 16, warmup: int = 2_000) -> Preset:
     """Bowman, Vilnis, Vinyals, Dai, Jozefowicz, Bengio (2016), arXiv:1511.06349: the rate is phased in.
 
-    Use it when the latent goes unused; it ends at the ELBO.
+    Use it when the latent goes unused, and ends at the ELBO; not when every dimension is in use already.
     """
     return Preset(gaussian(kind, latent), Distortion() + linear(0, 1, warmup) * Rate())
 
@@ -61,7 +61,7 @@ def cyclical_vae(kind: Kind, latent: int = 16, period: int = 1_000, periods: int
 def free_bits_vae(kind: Kind, latent: int = 16, free: float = 0.25) -> Preset:
     """Kingma, Salimans, Jozefowicz, Chen, Sutskever, Welling (2016), arXiv:1606.04934: some nats are free.
 
-    Use it to keep every dimension in use; the loss is then above −ELBO, which is reported beside it.
+    Use it to keep every dimension in use; not for the best ELBO, which is reported beside the loss.
     """
     return Preset(gaussian(kind, latent), Distortion() + Rate(free=free))
 
@@ -70,7 +70,7 @@ def free_bits_vae(kind: Kind, latent: int = 16, free: float = 0.25) -> Preset:
 def sigma_vae(kind: Kind, latent: int = 16, optimal: bool = True) -> Preset:
     """Rybkin, Daniilidis, Levine (2021), arXiv:2006.13202: a Gaussian with one shared scale, optimal or learned.
 
-    Use it for real values and for smooth pictures; it balances the two terms by itself.
+    Use it for real values and for smooth pictures, where it balances the two terms by itself; not for bits or counts.
     """
     family = kind.family_with(Optimal() if optimal else Shared())
     return Preset(gaussian(kind, latent, likelihood=family), Distortion() + Rate())
@@ -80,7 +80,7 @@ def sigma_vae(kind: Kind, latent: int = 16, optimal: bool = True) -> Preset:
 def geco_vae(kind: Kind, latent: int = 16, tolerance: float = 0.4) -> Preset:
     """Rezende, Viola (2018), arXiv:1810.00597: the least rate at which the reconstruction error is within a tolerance.
 
-    Use it to say how exact codes must be; the tolerance is in standard deviations of the values (0.3 for pixels).
+    Use it to say how exact codes must be, in standard deviations of the values (0.3 for pixels); not for likelihoods.
     """
     error = tolerance * (0.3 if kind.name == "images" else 1.0)  # κ, of one value as the model sees it
     # −log N(x; μ, κ²) where the mean squared error is κ²

@@ -52,8 +52,8 @@ def top_down_vae(
 ) -> Preset:
     """Child (2021), arXiv:2011.10650: a deep stack on a residual state, as in very deep VAEs.
 
-    Use it for the best likelihoods, with up to 40 layers; large images and `convolutional` ask for a GPU. Not where
-    one short code is wanted.
+    Use it for the best likelihoods, with up to 40 layers; not where one short code is wanted. `convolutional` stacks
+    ask for a GPU.
     """
     model = stack(kind, [latent] * layers, width, stochastic_layer, convolutional)
     return Preset(model, Distortion() + linear(0, 1, warmup) * Rate())

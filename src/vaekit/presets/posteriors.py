@@ -18,7 +18,7 @@ from vaekit.priors.flow import InverseAutoregressive, NeuralSpline
 def full_covariance_vae(kind: Kind, latent: int = 16) -> Preset:
     """Rezende, Mohamed, Wierstra (2014), arXiv:1401.4082: q(z | x) is a Gaussian with every covariance.
 
-    Use it for a tighter bound with up to some tens of dimensions; its parameters grow with their square.
+    Use it for a tighter bound with few dimensions; not with many: its parameters grow with their square.
     """
     model = gaussian(kind, latent, FullGaussian())
     _begin_diagonal(model.bottleneck.posterior.net, latent)  # type: ignore[union-attr, arg-type]
@@ -39,7 +39,7 @@ def iaf_vae(kind: Kind, latent: int = 16, transforms: int = 2, hidden: int = 128
 def spline_vae(kind: Kind, latent: int = 16, transforms: int = 2, bins: int = 8, hidden: int = 128) -> Preset:
     """Durkan, Bekasov, Murray, Papamakarios (2019), arXiv:1906.04032: q is a flow of monotonic splines.
 
-    Use it for a tighter bound where the true posterior has several modes or edges; a step costs more than with iaf_vae.
+    Use it for a tighter bound where the true posterior has modes or edges; not before iaf_vae, which costs less.
     """
     q = NeuralSpline(FEATURES, latent, transforms, bins, (hidden, hidden))
     return _with(kind, latent, q)

@@ -24,7 +24,7 @@ def hyperspherical_vae(kind: Kind, latent: int = 16) -> Preset:
 def power_spherical_vae(kind: Kind, latent: int = 16) -> Preset:
     """De Cao, Aziz (2020), arXiv:2006.04437: unit vectors, with tails heavier than von Mises-Fisher's.
 
-    Use it as the hyperspherical VAE; its formulas are plain gamma functions at any dimension.
+    Use it as the hyperspherical VAE, with formulas that are plain at any dimension; not with many dimensions.
     """
     return Preset(
         gaussian(kind, latent, PowerSpherical(), prior=UniformSphere(latent)), Distortion() + Rate()

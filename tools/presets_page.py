@@ -1,0 +1,52 @@
+"""Write docs/presets.md, the field's table of contents, from the presets' own docstrings and measured claims.
+
+    python tools/presets_page.py [--check]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from vaekit.presets import CHAPTERS, about
+
+PAGE = Path(__file__).parents[1] / "docs" / "presets.md"
+HEAD = """# The presets
+
+<!-- Written by tools/presets_page.py from the docstrings; edit those. -->
+
+Every named variant of the field is a short composition of the same parts, a function of at most a dozen lines in `src/vaekit/presets/`, one file for each chapter below. `vaekit train SOURCE --preset NAME` trains one; `vaekit presets NAME` says the same as this page. D is `Distortion()`, R is `Rate()`; both in nats per datum.
+
+Each was held against its own ablation on real data, three seeds: the figures are in `benchmarks/claims.md`. What did not beat its ablation says so here.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    found = about()
+    lines = [HEAD]
+    for chapter, title in CHAPTERS.items():
+        lines.append(f"## {title}\n")
+        for entry in (entry for entry in found if entry["chapter"] == chapter):
+            lines += [
+                f"### {entry['name']}\n",
+                f"{capital(entry['summary'])} {entry['advice']}\n",
+                f"- source: {entry['source']}",
+                f"- objective: `{entry['objective']}`",
+                f"- options: `{entry['options']}`",
+                f"- kinds: {entry['kinds']}",
+            ]
+            lines += [f"- **experimental**: {entry['experimental']}"] if entry["experimental"] else []
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def capital(text: str) -> str:
+    """The sentence with a capital letter, unless it begins with a symbol."""
+    return text[0].upper() + text[1:] if text[:2].isalpha() or text[1:2] == " " else text
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(0 if PAGE.read_text(encoding="utf-8") == page() else f"{PAGE} is old: python tools/presets_page.py")
+    PAGE.write_text(page(), encoding="utf-8")
