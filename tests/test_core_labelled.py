@@ -30,12 +30,12 @@ from vaekit.training import train
 SHARES = (0.5, 0.3, 0.2)
 
 
-def tiny(latent: int = 2, seed: int = 0) -> VAE:
+def tiny(latent: int = 2, seed: int = 0) -> Any:
     """Five bits, three classes, float64."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         classifier = Conditional(nn.Linear(8, 3), GumbelSoftmax(3))
-        posterior = Conditional(MLP(8, 2 * latent, hidden=(6,), condition=3), Gaussian())
+        posterior: Any = Conditional(MLP(8, 2 * latent, hidden=(6,), condition=3), Gaussian())
         nn.init.normal_(posterior.net.films[0].net.weight, std=0.5)
         part = Labelled(classifier, posterior, StandardNormal(latent), SHARES)
         model = VAE(MLP(5, 8, hidden=(12,)), part, Conditional(MLP(3 + latent, 5, hidden=(12,)), Bernoulli()))
@@ -46,7 +46,7 @@ def bits(n: int = 6) -> Tensor:
     return torch.randint(0, 2, (n, 5), generator=torch.Generator().manual_seed(0)).double()
 
 
-def joint_by_hand(model: VAE, x: Tensor, nodes: int = 60) -> np.ndarray:
+def joint_by_hand(model: Any, x: Tensor, nodes: int = 60) -> np.ndarray:
     """log p(x, y) of every class by Gauss–Hermite quadrature over the one latent dimension, (N, K)."""
     points, weights = np.polynomial.hermite_e.hermegauss(nodes)
     z, log_w = torch.tensor(points).unsqueeze(1), np.log(weights / weights.sum())
@@ -75,10 +75,10 @@ def test_the_bound_without_a_label_is_the_mean_of_those_with_one_and_an_entropy(
     """−ELBO(x) = Σ_y q(y | x) (−ELBO(x, y) + log q(y | x)), the expectation over y enumerated."""
     model, x = tiny(), bits()
     q = class_probabilities(model, x)
-    each = [sum(bound(model, x, c.expand(6, 3), samples=4_000)) for c in torch.eye(3).double()]  # type: ignore[arg-type]
+    each: list[Any] = [sum(bound(model, x, c.expand(6, 3), samples=4_000)) for c in torch.eye(3).double()]
     expected = (q * (torch.stack(each, 1) + q.log())).sum(1)
-    found = sum(bound(model, x, samples=20_000))  # type: ignore[arg-type]
-    np.testing.assert_allclose(found, expected, atol=0.05)
+    sides: Any = bound(model, x, samples=20_000)
+    np.testing.assert_allclose(sides[0] + sides[1], expected, atol=0.05)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -118,11 +118,11 @@ def test_known_and_unknown_labels_in_one_batch_are_as_they_are_apart() -> None:
 
 
 def test_a_label_that_is_not_known_teaches_nothing_and_one_that_is_leaves_no_doubt() -> None:
-    q = OneHot(torch.randn(4, 1, 3))
+    q = OneHot(torch.randn(4, 1, 3, generator=torch.Generator().manual_seed(0)))
     c = torch.tensor([[0.0, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 1]])
     found = told(q, c)
-    assert torch.equal(found.logits[::2], q.logits[::2])
-    assert torch.equal(found.logits[1::2].exp(), c[1::2].unsqueeze(1))
+    torch.testing.assert_close(found.logits[::2], q.logits[::2])
+    torch.testing.assert_close(found.logits[1::2].exp(), c[1::2].unsqueeze(1))
     assert bool(torch.isfinite(found.log_prob(c[1::2].repeat(2, 1))).all())
     assert told(q, None) is q
 
@@ -200,6 +200,7 @@ def test_samples_have_the_label_asked_for_and_others_come_as_often_as_they_shoul
     assert torch.equal(y.z[:2_000], c[:2_000])
     np.testing.assert_allclose(y.z[2_000:].mean(0), SHARES, atol=0.05)
     assert torch.equal(state[:, :3], y.z)
+    assert float(y.kl.abs().max()) == 0  # in a prior pass q is p
     assert model.sample(7, noise=Noise(0)).shape == (7, 5)
     _, [y, z] = model.bottleneck(n=3_000, noise=Noise(1))
     np.testing.assert_allclose(y.z.mean(0), SHARES, atol=0.05)

@@ -243,3 +243,14 @@ def test_the_page_of_presets_is_what_they_say() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run python tools/presets_page.py"
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_is_at_most_twelve_lines(name) -> None:
+    import ast
+    import inspect
+    import textwrap
+
+    (function,) = ast.parse(textwrap.dedent(inspect.getsource(PRESETS[name]))).body
+    body = function.body[1:]  # without the docstring
+    assert body[-1].end_lineno - body[0].lineno + 1 <= 12

@@ -146,7 +146,7 @@ CLAIMS = [
     Claim(
         "conditional_vae", "new pictures have the label asked for", "MNIST, dynamic",
         {"conditional": conditional, "vae": unconditional, "p(z) = N(0, I)": fixed_prior},
-        lambda f: f["conditional"]["agreement"] > 0.9 > 0.2 > f["vae"]["agreement"]
-        and f["conditional"]["elbo"] > f["vae"]["elbo"], ("agreement", "elbo"),
+        lambda f: f["conditional"]["agreement"] > 0.9 > f["p(z) = N(0, I)"]["agreement"] > f["vae"]["agreement"]
+        and f["conditional"]["elbo"] > f["p(z) = N(0, I)"]["elbo"], ("agreement", "elbo"),
     ),
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from vaekit.evaluation import evaluate
 from vaekit.evaluation.features import Features, fit_classifier
 from vaekit.model import VAE
 
-SECONDS, LATENT = 30, 20
+SECONDS, LATENT = 36, 20
 LR, BATCH = 3e-3, 64
 ITEMS, TESTED = 20_000, 2_000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -56,7 +57,10 @@ def shared(name: str, seed: int, **options: Any) -> VAE:
         model = trained(made, fashion(), seed, seconds=VAE_SECONDS).model
         own = path.with_name(f"{path.name}.{os.getpid()}")
         save(own, model, fashion().kind)
-        own.rename(path)
+        try:
+            own.rename(path)
+        except OSError:  # another arm was first
+            shutil.rmtree(own)
     return load(path)[0]
 
 

@@ -116,7 +116,8 @@ def compose(kind: Kind, config: Config, steps: int) -> Preset:
     """
     preset, known = _preset(config)
     # warm-ups are fitted to the length of the training unless their own length is given
-    fitted = {"warmup": max(1, steps // 4), "period": max(1, steps // 8)}
+    quarter = max(1, steps // 4)
+    fitted = {"warmup": quarter, "start": quarter, "period": max(1, steps // 8)}
     chosen: dict[str, Any] = {
         name: value for name, value in fitted.items() if name in known
     } | config.arguments

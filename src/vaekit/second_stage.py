@@ -133,7 +133,8 @@ def composed(run: Run, choice: Choice) -> nn.Module:
 def _made(run: Run, choice: Choice, shape: torch.Size, condition: int) -> nn.Module:
     dim = math.prod(shape)
     if choice.name == "autoregressive":
-        return AutoregressiveCodes(shape, run.model.bottleneck.prior.levels, condition)
+        levels: Any = run.model.bottleneck.prior.levels  # type: ignore[union-attr]
+        return AutoregressiveCodes(shape, levels, condition)
     if choice.name == "mixture":
         if condition:
             message = "a mixture takes no condition, and this model is conditional."

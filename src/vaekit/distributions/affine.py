@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch import distributions as D
 
@@ -35,7 +36,7 @@ class Affine(D.Distribution):
 
     def expand(self, batch_shape: Sequence[int], _instance: object = None) -> Affine:
         """The same distribution for every row of another batch shape."""
-        return Affine(self.base.expand(batch_shape), self.loc, self.scale)
+        return Affine(self.base.expand(torch.Size(batch_shape)), self.loc, self.scale)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(z), (N, D) → (N, D) or, where the base couples its dimensions, (N,)."""

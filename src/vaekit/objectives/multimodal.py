@@ -105,7 +105,8 @@ class ExpertRates(Term):
         if experts is None:
             raise ValueError("ExpertRates reads the experts of a product; take ProductOfExperts as posterior")
         each = [right(torch.distributions.kl_divergence(_plain(latent.q), expert)) for expert in experts]
-        return (torch.stack(each, 1) * latent.q.present).sum(1)
+        present: Tensor = getattr(latent.q, "present")  # noqa: B009  (which experts were there)
+        return (torch.stack(each, 1) * present).sum(1)
 
 
 def _once(t: Any, samples: int) -> Any:

@@ -22,7 +22,11 @@ from vaekit.presets.preset import FEATURES, Preset, around, named
 from vaekit.priors import StandardNormal
 
 
-@named(kinds=("parts",))
+@named(
+    kinds=("parts",),
+    experimental="after 30 s on MNIST pictures with labels a part made from another is of its digit in 31 % "
+    "(mopoe 79 %), and −log p of whole items is 92.4 nats (mopoe 79.6); all with balance 0",
+)
 def multimodal_poe(kind: Parts, latent: int = 16, balance: float = 0.5) -> Preset:
     """Wu, Goodman (2018), arXiv:1802.05335: the parts' posteriors are multiplied (MVAE).
 

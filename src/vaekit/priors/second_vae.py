@@ -18,7 +18,6 @@ from vaekit.distributions import (
     center,
     content_keys,
     draw,
-    kl,
     right,
     tempered,
 )
@@ -134,5 +133,5 @@ class TwoStage(nn.Module):
         c = c if self.condition else None
         q = self.encoder(z, c)
         u, _ = draw(q, noise)
-        rate = kl(q, D.Normal(torch.zeros_like(u), torch.ones_like(u)))
+        rate = D.kl_divergence(q, D.Normal(torch.zeros_like(u), torch.ones_like(u)))
         return -right(self.decoder(u, c).log_prob(z)) + right(rate)
