@@ -78,7 +78,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             Image.fromarray(pixels).save(f"photos/{i}.png")
         for source, *words in (
             ("x.npy", "--out", "v"), ("photos", "--out", "i"), ("x.npy", "--preset", "autoencoder", "--out", "a"),
-            ("labelled.npz", "--preset", "conditional_vae", "--out", "c"),
+            ("labelled.npz", "--preset", "conditional_vae", "--out", "c"), ("x.npy", "--seed", "1", "--out", "p"),
+            ("x.npy", "--preset", "wae_mmd", "--out", "wae"),
         ):  # fmt: skip
             assert ok("train", source, *words, *FAST)["status"] == "finished"
         yield place
@@ -93,6 +94,19 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "train": ("train x.npy --out v --steps 6 --batch-size 16 --latent 2", TRAINED),
     "train --dry-run": ("train x.npy --dry-run", {"card", "objective", "parameters"}),
     "evaluate": ("evaluate v x.npy --samples 3 --limit 10", FIGURES),
+    "evaluate --bound": (
+        "evaluate v x.npy --bound --samples 10 --limit 3",
+        {"n", "elbo", "elbo_se", "samples", "iwae", "iwae_se", "ais", "ais_se", "chains", "temperatures", "without"},
+    ),
+    "evaluate --curve": (
+        "evaluate v x.npy --curve --limit 2",
+        {"n", "beta", "rate", "rate_se", "distortion", "distortion_se", "encoder_rate", "encoder_distortion", "chains",
+         "temperatures"},
+    ),
+    "fit-prior": (
+        "fit-prior p x.npy --prior mixture --components 2",
+        {"prior", "steps", "seconds", "elbo_before", "rate_before", "elbo", "rate"},
+    ),
     "score": ("score v x.npy --out made/s.csv", {"n", "flagged", "alpha", "out"}),
     "sample": ("sample v --n 3 --out made/a.npy", {"n", "out"}),
     "reconstruct": ("reconstruct v x.npy --out made/r.npy", {"n", "out"}),
@@ -142,6 +156,14 @@ def test_training_speaks_on_standard_error_only() -> None:
     assert answer["elbo"] == vaekit.open("quiet").metrics["elbo"]
 
 
+def test_what_a_models_latents_do_not_allow_is_said() -> None:
+    for words in (["evaluate", "wae", "x.npy", "--bound"], ["evaluate", "wae", "x.npy", "--curve"]):
+        assert "deterministic" in mistake(call(*words), "E106", 2)
+    assert "exclude" in mistake(call("evaluate", "v", "x.npy", "--curve", "--bound"), "E103", 2)
+    assert "diffusion" in mistake(call("fit-prior", "v", "x.npy", "--prior", "difusion"), "E101", 2)
+    assert "codes" in mistake(call("fit-prior", "v", "x.npy", "--prior", "autoregressive"), "E106", 2)
+
+
 def test_figures_that_do_not_exist_are_null() -> None:
     found = ok("evaluate", "a", "x.npy", "--samples", "3")
     assert found["elbo"] is found["nll"] is found["bits_per_dim"] is None and found["distortion"] > 0
@@ -167,13 +189,14 @@ def test_the_demo_runs_on_the_digits(monkeypatch) -> None:
 
 def test_presets_are_listed() -> None:
     found = ok("presets")
-    assert [entry["name"] for entry in found] == list(PRESETS)
+    assert {entry["name"] for entry in found} == set(PRESETS) and len(found) == len(PRESETS)
     for entry in found:
         assert {"name", "kinds", "authors", "year", "summary", "objective"} <= set(entry)
-        assert re.fullmatch(r"(19|20)\d\d", entry["year"]) and all(entry.values())
+        assert re.fullmatch(r"(19|20)\d\d", entry["year"])
+        assert all(value for key, value in entry.items() if key != "experimental")
     assert ok("presets", "beta_vae")[0]["objective"] == "Distortion() + 4 * Rate()"
     said = call("presets").out
-    assert len(said.splitlines()) == len(PRESETS) and "Kingma, Welling" in said
+    assert all(f"  {name} " in said for name in PRESETS) and "(Kingma and Welling 2014)" in said
     assert "options: latent=16 beta=4.0" in call("presets", "beta_vae").out
 
 

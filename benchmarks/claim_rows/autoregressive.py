@@ -38,7 +38,7 @@ def vae(seed: int) -> Figures:
 
 
 def beta(seed: int) -> Figures:
-    return _named(presets.beta_vae, seed, beta=0.25)
+    return _named(presets.beta_vae, seed, beta=0.5)
 
 
 def annealed(seed: int) -> Figures:
@@ -46,7 +46,7 @@ def annealed(seed: int) -> Figures:
 
 
 def cyclical(seed: int) -> Figures:
-    return _named(presets.cyclical_vae, seed, period=STEPS // 5, periods=4)
+    return _named(presets.cyclical_vae, seed, period=STEPS // 4, periods=4)
 
 
 def free_bits(seed: int) -> Figures:
@@ -118,7 +118,7 @@ CLAIMS = [
     _on_names("free_bits_vae", "0.5 nats each", free_bits),
     _on_names("annealed_vae", "annealed", annealed),
     _on_names("cyclical_vae", "cyclical", cyclical),
-    _on_names("beta_vae", "β = 0.25", beta),
+    _on_names("beta_vae", "β = 0.5", beta),
     Claim(
         "pixel_vae", "after as many steps more likely than independent pixels, z still in use", "MNIST, dynamic",
         {"pixels": pixels, "independent pixels (vae)": independent_pixels, "z told nothing": pixels_alone},

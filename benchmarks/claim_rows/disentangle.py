@@ -4,8 +4,8 @@ What the VAE does not settle is how its dimensions are turned: N(0, I) looks the
 are three independent uniform ones, turned at random in eight columns with a little noise, for which every turn of the
 latent explains the data equally well, and the right one alone has a total correlation of zero. Then pictures: a heart
 of six scales in 16 × 16 places, a pixel apart, whose pictures overlap, so that few steps suffice (on the whole grid of
-sprites 1 500 did not); benchmarks/sprites.py takes the whole grid and longer. What holds a covariance or the mean of all
-posteriors in place is measured on digits.
+sprites 1 500 did not); benchmarks/sprites.py takes the whole grid and longer. What holds a covariance or the mean of
+all posteriors in place is measured on digits.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from vaekit.presets import disentangle as chapter
 
 FACTORS, COLUMNS, LEVELS, DATA, NOISE = 3, 8, 16, 20_000, 0.1
 TURNED_STEPS, SPRITE_STEPS, DIGIT_STEPS, JOINT_STEPS = 1_000, 1_000, 600, 1_500
-SPRITES, HEART, SPRITE_LATENT = 10_000, 2, 6
+SPRITES, HEART, SPRITE_LATENT = 10_000, 2, 10
 
 
 # --- factors turned at random

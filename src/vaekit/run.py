@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -228,7 +229,8 @@ class Run:
     def log_likelihood(self, data: Any, samples: int = 500, seed: int = 0) -> np.ndarray:
         """Importance-sampled log p(x), (N,) nats."""
         self._needs_prior()
-        return log_likelihoods(self.model, self.items(data), samples, seed).numpy()
+        with _possible():
+            return log_likelihoods(self.model, self.items(data), samples, seed).numpy()
 
     def score(self, data: Any, alpha: float = 0.01, budget: int | None = None) -> Scores:
         """How odd each item is, held against the held-out data.
@@ -259,12 +261,14 @@ class Run:
         """How tight each bound on log p(x) is: ELBO, IWAE of 1, 5, 50 … draws, annealed importance sampling."""
         self._needs_prior()
         ladder = [k for k in (1, 5, 50, 500, 5000) if k < samples]
-        return bounds(self.model, self.items(data), [*ladder, samples], seed=seed)
+        with _possible():
+            return bounds(self.model, self.items(data), [*ladder, samples], seed=seed)
 
     def curve(self, data: Any, seed: int = 0) -> dict[str, Any]:
         """The rate-distortion curve of the decoder and the prior, in nats per datum."""
         self._needs_prior()
-        return curve(self.model, self.items(data), seed=seed)
+        with _possible():
+            return curve(self.model, self.items(data), seed=seed)
 
     def fit_prior(
         self, data: Any, prior: str = "diffusion", quiet: bool = False, **options: Any
@@ -306,6 +310,19 @@ class Run:
         c = self.kind.conditions(1, None, Noise(0, "like"))
         with torch.no_grad():
             return self.model.encode(torch.zeros(1, *self.kind.shape), c)
+
+
+@contextlib.contextmanager
+def _possible() -> Iterator[None]:
+    """Say in the user's words what a model's latents do not allow.
+
+    Raises:
+        UsageError: E106.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError("E106", f"{error}.") from error
 
 
 def open_run(path: str | Path, classes: Iterable[type] = ()) -> Run:

@@ -123,7 +123,8 @@ def composed(run: Run, choice: Choice) -> nn.Module:
     codes = not top.is_floating_point()
     if codes != (choice.name == "autoregressive"):
         fitting = "--prior autoregressive" if codes else "--prior diffusion, or mixture, flow, vae"
-        message = f"a prior {choice.name} is not for {'codes' if codes else 'continuous latents'}."
+        latents = "codes" if codes else "continuous latents, not codes"
+        message = f"--prior {choice.name} is not for this model, which has {latents}."
         raise UsageError("E106", message, hint=fitting)
     condition = run.kind.condition_width if run.kind.conditional else 0
     with Noise(choice.seed, "prior weights").torch():

@@ -51,7 +51,7 @@ def read_object(
         return TextSource(array.tolist()) if array.dtype.kind == "U" and array.ndim == 1 else Source(array)
     if isinstance(source, list | tuple):
         return _from_list(source, image_size)
-    if isinstance(source, dict) and source:
+    if isinstance(source, dict) and source and all(np.ndim(part) for part in source.values()):
         return PartsSource({str(name): as_array(part) for name, part in source.items()})
     if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not isinstance(source, dict):
         return _from_dataset(source)

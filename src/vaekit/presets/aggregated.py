@@ -46,7 +46,7 @@ def adversarial_autoencoder(kind: Kind, latent: int = 8, weight: float = 5.0) ->
 
 
 @named()
-def rae(kind: Kind, latent: int = 16, norm: float = 0.1, smooth: float = 0.01) -> Preset:
+def rae(kind: Kind, latent: int = 16, norm: float = 0.02, smooth: float = 0.001) -> Preset:
     """Ghosh, Sajjadi, Vergari, Black, Schölkopf (2020), arXiv:1903.12436: small codes and a smooth decoder.
 
     Use it for sharp items, sampled after `vaekit fit-prior`; not for likelihoods, which it has none of.

@@ -31,7 +31,7 @@ def conditional_vae(kind: Kind, latent: int = 16) -> Preset:
     return Preset(model, Distortion() + Rate())
 
 
-@named(labels=True)
+@named(kinds=("images", "vectors"), labels=True)
 def semi_supervised_vae(
     kind: Kind,
     latent: int = 16,
