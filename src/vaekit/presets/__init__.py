@@ -28,8 +28,8 @@ from vaekit.presets.elbo import (
     sigma_vae,
     vae,
 )
-from vaekit.presets.hierarchical import ladder_vae, top_down_vae
-from vaekit.presets.labelled import conditional_vae
+from vaekit.presets.hierarchical import conditional_top_down_vae, ladder_vae, top_down_vae
+from vaekit.presets.labelled import conditional_vae, semi_supervised_vae
 from vaekit.presets.multimodal import mopoe, multimodal_moe, multimodal_poe, mvtcae
 from vaekit.presets.posteriors import full_covariance_vae, iaf_vae, spline_vae
 from vaekit.presets.preset import ABOUT, CHAPTERS, PRESETS, Preset
@@ -39,11 +39,11 @@ from vaekit.presets.spherical import hyperspherical_vae, power_spherical_vae
 __all__ = [
     "ABOUT", "CHAPTERS", "PRESETS", "Preset", "about", "adversarial_autoencoder", "adversarial_vae",
     "annealed_vae", "autoencoder", "beta_tc_vae", "beta_vae", "bn_vae", "capacity_vae", "ciwae",
-    "conditional_vae", "cyclical_vae", "delta_vae", "dip_vae_1", "dip_vae_2", "dreg", "factor_vae",
-    "flow_prior_vae", "free_bits_vae", "fsq_vae", "full_covariance_vae", "geco_vae", "gumbel_vae",
-    "hyperspherical_vae", "iaf_vae", "info_vae", "iwae", "joint_vae", "ladder_vae", "miwae",
+    "conditional_top_down_vae", "conditional_vae", "cyclical_vae", "delta_vae", "dip_vae_1", "dip_vae_2",
+    "dreg", "factor_vae", "flow_prior_vae", "free_bits_vae", "fsq_vae", "full_covariance_vae", "geco_vae",
+    "gumbel_vae", "hyperspherical_vae", "iaf_vae", "info_vae", "iwae", "joint_vae", "ladder_vae", "miwae",
     "mixture_prior_vae", "mopoe", "multimodal_moe", "multimodal_poe", "mvtcae", "piwae", "pixel_vae",
-    "power_spherical_vae", "rae", "rvq_vae", "sigma_vae", "sliced_wae", "spline_vae",
+    "power_spherical_vae", "rae", "rvq_vae", "semi_supervised_vae", "sigma_vae", "sliced_wae", "spline_vae",
     "sticking_the_landing", "top_down_vae", "vae", "vae_gan", "vamp_prior_vae", "vq_vae", "wae_mmd",
     "word_dropout_vae",
 ]  # fmt: skip

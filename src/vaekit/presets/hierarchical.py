@@ -59,6 +59,17 @@ def top_down_vae(
     return Preset(model, Distortion() + linear(0, 1, warmup) * Rate())
 
 
+@named(labels=True)
+def conditional_top_down_vae(
+    kind: Kind, latent: int = 16, layers: int = 3, width: int = 256, warmup: int = 500, convolutional: bool = False
+) -> Preset:
+    """Child (2021), arXiv:2011.10650; Sohn, Lee, Yan (2015): a deep stack whose every network is told the label.
+
+    Use it for likely items of a chosen label; not without labels: that is `top_down_vae`.
+    """
+    return top_down_vae(kind, latent, layers, width, warmup, convolutional)
+
+
 def rungs(latent: int, layers: int) -> list[int]:
     """Dimensions of a ladder's variables, top first: each twice those above, to at most four times the top's.
 
