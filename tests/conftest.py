@@ -139,7 +139,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from vaekit import presets
 
         # the plain ones; tests/test_presets.py holds all of them to the contract
-        plain = [name for name in presets.PRESETS if presets.ABOUT[name].chapter == "elbo" and name != "geco_vae"]
+        plain = [
+            name for name in presets.PRESETS if presets.ABOUT[name].chapter == "elbo" and name != "geco_vae"
+        ]
         metafunc.parametrize("preset", sorted([*plain, "iwae", "conditional_vae"]))
 
 

@@ -39,7 +39,11 @@ def sources(tmp_path: Path) -> dict[str, str]:
     np.savez(tmp_path / "parts.npz", image=images[:400], label=labels[:400], view=images[:400, ::-1].copy())
     words = ["".join(rng.choice(list("abc"), 1 + i % 6)) for i in range(300)]
     (tmp_path / "words.txt").write_text("\n".join(words) + "\n")
-    return {"images": f"{tmp_path}/digits.npz", "parts": f"{tmp_path}/parts.npz", "sequences": f"{tmp_path}/words.txt"}
+    return {
+        "images": f"{tmp_path}/digits.npz",
+        "parts": f"{tmp_path}/parts.npz",
+        "sequences": f"{tmp_path}/words.txt",
+    }
 
 
 SUFFIX = {"images": "png", "parts": "npz", "sequences": "txt"}

@@ -76,7 +76,15 @@ def test_lines_that_do_not_fit_are_named(kind, values, code, where) -> None:
 
 
 def test_arguments_out_of_range() -> None:
-    for wrong in (("", 3), ("aa", 3), (["ab"], 3), ("ab", 0), ("ab", LONGEST + 1), ("ab", 3, 0.0), ("ab", 3, 4.5)):
+    for wrong in (
+        ("", 3),
+        ("aa", 3),
+        (["ab"], 3),
+        ("ab", 0),
+        ("ab", LONGEST + 1),
+        ("ab", 3, 0.0),
+        ("ab", 3, 4.5),
+    ):
         with pytest.raises(ValueError, match=r"vocabulary|length"):
             Sequences(*wrong)
 

@@ -77,7 +77,9 @@ def made(name: str, kind: str) -> SimpleNamespace:
     known = inspect.signature(PRESETS[name]).parameters
     options = {key: value for key, value in {**SMALL, **COMPRESSED}.items() if key in known}
     with Noise(0, "weights").torch():
-        model, objective = PRESETS[name](items.kind, latent=known["latent"].default if name == "fsq_vae" else 4, **options)
+        model, objective = PRESETS[name](
+            items.kind, latent=known["latent"].default if name == "fsq_vae" else 4, **options
+        )
     return SimpleNamespace(items=items, model=model, objective=objective, options=options)
 
 
@@ -90,7 +92,9 @@ def trained(name: str, kind: str) -> SimpleNamespace:
     model, objective = copy.deepcopy((case.model, case.objective))
     before = {key: t.clone() for key, t in [*model.state_dict().items(), *prefixed(objective)]}
     losses = [float(now.loss) for now in training(model, objective, case.items)]
-    return SimpleNamespace(items=case.items, model=model.eval(), objective=objective, before=before, losses=losses)
+    return SimpleNamespace(
+        items=case.items, model=model.eval(), objective=objective, before=before, losses=losses
+    )
 
 
 def prefixed(objective: Any) -> list[tuple[str, torch.Tensor]]:
@@ -99,7 +103,14 @@ def prefixed(objective: Any) -> list[tuple[str, torch.Tensor]]:
 
 def training(model: Any, objective: Any, items: Items, steps: int = STEPS, resume: Any = None) -> Any:
     return train(
-        model, objective, items, steps=steps, batch_size=12, optimizer=Adam(1e-2, clip=1e4), seed=3, resume=resume
+        model,
+        objective,
+        items,
+        steps=steps,
+        batch_size=12,
+        optimizer=Adam(1e-2, clip=1e4),
+        seed=3,
+        resume=resume,
     )
 
 
@@ -135,7 +146,10 @@ def test_building_moves_no_buffer_and_depends_on_the_seed_alone(name, kind) -> N
 
 def test_everything_trainable_moves_and_nothing_frozen_does(case) -> None:
     frozen = [name for name, p in case.model.named_parameters() if not p.requires_grad]
-    for name, p in [*case.model.named_parameters(), *((f"objective.{n}", p) for n, p in case.objective.named_parameters())]:
+    for name, p in [
+        *case.model.named_parameters(),
+        *((f"objective.{n}", p) for n, p in case.objective.named_parameters()),
+    ]:
         moved = not torch.equal(case.before[name], p)
         assert moved == p.requires_grad, f"{name} {'did not move' if p.requires_grad else 'moved'}"
     assert all(torch.equal(case.before[name], dict(case.model.named_parameters())[name]) for name in frozen)
@@ -193,7 +207,8 @@ def test_a_saved_model_opens_identical(case, tmp_path, monkeypatch) -> None:
     opened, kind, _ = persistence.load(persistence.save(tmp_path / "model", case.model, case.items.kind))
     batch = batch_of(case.items, [0, 1, 2])
     assert torch.equal(
-        packed(opened.encode(batch.x, batch.c, batch.mask)), packed(case.model.encode(batch.x, batch.c, batch.mask))
+        packed(opened.encode(batch.x, batch.c, batch.mask)),
+        packed(case.model.encode(batch.x, batch.c, batch.mask)),
     )
     assert recipe(opened) == recipe(case.model) and recipe(kind) == recipe(case.items.kind)
     if case.model.bottleneck.stochastic:

@@ -1,24 +1,28 @@
 """Write docs/presets.md, the field's table of contents, from the presets' own docstrings and measured claims.
 
-    python tools/presets_page.py [--check]
+python tools/presets_page.py [--check]
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 from vaekit.presets import CHAPTERS, about
 
 PAGE = Path(__file__).parents[1] / "docs" / "presets.md"
-HEAD = """# The presets
+INTRODUCTION = """\
+Every named variant of the field is a short composition of the same parts: a function of at most a dozen lines in
+`src/vaekit/presets/`, one file for each chapter below. `vaekit train SOURCE --preset NAME` trains one; `vaekit presets
+NAME` says the same as this page. `Distortion()` is −log p(x | z) and `Rate()` is KL(q(z | x) ‖ p(z)), both in nats per
+datum.
 
-<!-- Written by tools/presets_page.py from the docstrings; edit those. -->
-
-Every named variant of the field is a short composition of the same parts, a function of at most a dozen lines in `src/vaekit/presets/`, one file for each chapter below. `vaekit train SOURCE --preset NAME` trains one; `vaekit presets NAME` says the same as this page. D is `Distortion()`, R is `Rate()`; both in nats per datum.
-
-Each was held against its own ablation on real data, three seeds: the figures are in `benchmarks/claims.md`. What did not beat its ablation says so here.
+Each was held against its own ablation on real data, three seeds: the figures are in `benchmarks/claims.md`. What did
+not beat its ablation says so here.
 """
+NOTE = "<!-- Written by tools/presets_page.py from the docstrings; edit those. -->"
+HEAD = "# The presets\n\n" + NOTE + "\n\n" + re.sub(r"(?<=\S)\n(?=\S)", " ", INTRODUCTION)
 
 
 def page() -> str:
@@ -48,5 +52,6 @@ def capital(text: str) -> str:
 
 if __name__ == "__main__":
     if "--check" in sys.argv:
-        sys.exit(0 if PAGE.read_text(encoding="utf-8") == page() else f"{PAGE} is old: python tools/presets_page.py")
+        same = PAGE.read_text(encoding="utf-8") == page()
+        sys.exit(0 if same else f"{PAGE} is old: python tools/presets_page.py")
     PAGE.write_text(page(), encoding="utf-8")

@@ -175,7 +175,7 @@ def _clusters(preset: object, seed: int) -> Figures:
 
 
 def joint_vae(seed: int) -> Figures:
-    return _clusters(lambda kind: chapter.joint_vae(kind, warmup=JOINT_STEPS // 2), seed)
+    return _clusters(lambda kind: chapter.joint_vae(kind, warmup=JOINT_STEPS), seed)
 
 
 def joint_by_elbo(seed: int) -> Figures:

@@ -148,7 +148,8 @@ def evaluate(
     samples: Annotated[int, typer.Option(min=1, help="Draws for each item's likelihood.")] = 500,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many items.")] = None,
     bound: Annotated[
-        bool, typer.Option("--bound", help="How tight: ELBO, bounds of more and more draws, annealed sampling.")
+        bool,
+        typer.Option("--bound", help="How tight: ELBO, bounds of more and more draws, annealed sampling."),
     ] = False,
     curve: Annotated[bool, typer.Option("--curve", help="The rate-distortion curve of the decoder.")] = False,
     seed: Seed = 0,
@@ -390,7 +391,9 @@ def presets(
         if name not in known:
             raise UsageError("E101", f"there is no preset {name!r}; {nearest(name, known)}")
         found = [known[name]]
-    page = _chapters(found) if name is None else [f"{key}: {value}" for key, value in found[0].items() if value]
+    page = (
+        _chapters(found) if name is None else [f"{key}: {value}" for key, value in found[0].items() if value]
+    )
     return {"list": found, "page": "\n".join(page)}
 
 
@@ -403,7 +406,9 @@ def _chapters(found: list[dict[str, Any]]) -> list[str]:
         lines += ["", title]
         for entry in (entry for entry in found if entry["chapter"] == chapter):
             note = " [experimental]" if entry["experimental"] else ""
-            lines += [f"  {entry['name']:24} {entry['summary']} ({_first(entry['authors'])} {entry['year']}){note}"]
+            lines += [
+                f"  {entry['name']:24} {entry['summary']} ({_first(entry['authors'])} {entry['year']}){note}"
+            ]
             lines += [f"  {'':24} {entry['objective']}"]
     return [*lines[1:], "", "vaekit presets NAME says when to use one, and its options."]
 

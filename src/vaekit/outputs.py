@@ -90,8 +90,13 @@ def write_parts(path: Path, values: Mapping[str, Any]) -> Path:
         UsageError: The suffix is another one.
     """
     if path.suffix.lower() != ".npz":
-        raise UsageError("E107", f"--out {path}: items of several parts are written as .npz.", hint="--out parts.npz")
-    arrays = {name: np.array(part, dtype=np.str_) if isinstance(part, list) else part for name, part in values.items()}
+        raise UsageError(
+            "E107", f"--out {path}: items of several parts are written as .npz.", hint="--out parts.npz"
+        )
+    arrays = {
+        name: np.array(part, dtype=np.str_) if isinstance(part, list) else part
+        for name, part in values.items()
+    }
     return write_arrays(path, arrays)
 
 

@@ -97,7 +97,8 @@ class Run:
             return data
         if isinstance(data, str | Path):
             place, row = split_row(str(data))
-            items = labelled_items(read(place, "*" if isinstance(self.kind, Parts) else None, image_size=self._image_size), self.kind)
+            key = "*" if isinstance(self.kind, Parts) else None
+            items = labelled_items(read(place, key, image_size=self._image_size), self.kind)
             return self._labelled(items if row is None else self._row(items, row, place))
         if isinstance(self.kind, Table):
             return labelled_items(read(data), self.kind)

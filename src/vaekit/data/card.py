@@ -14,9 +14,9 @@ from vaekit.data.facts import constant_features, measure
 from vaekit.data.kind import Kind
 from vaekit.data.loaded import Source, TableSource, TextSource
 from vaekit.data.matrices import SparseSource
+from vaekit.data.parts import Parts, PartsSource
 from vaekit.data.sparse import SparseRows
 from vaekit.data.tables import Table
-from vaekit.data.parts import Parts, PartsSource
 from vaekit.data.text import text_card
 from vaekit.distributions import content_keys
 
@@ -24,7 +24,10 @@ MOST_LISTED = 100  # places of constant features that are written out
 
 
 def card(
-    source: Source | SparseSource | TableSource | TextSource | PartsSource, kind: Kind, items: Items, reasons: list[str]
+    source: Source | SparseSource | TableSource | TextSource | PartsSource,
+    kind: Kind,
+    items: Items,
+    reasons: list[str],
 ) -> dict[str, Any]:
     """A description of some data.
 

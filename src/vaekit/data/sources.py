@@ -70,7 +70,7 @@ def read(source: Any, key: str | None = None, labels: Any = None, image_size: in
         loaded.values = finite(values, loaded.path, loaded.names, holes)
     if labels is not None and words is None:
         loaded.labels, loaded.label_names = index_labels(labels, len(loaded), loaded.path)
-    fits = image_size is None or np.shape(loaded.values)[1:3] == (image_size, image_size)
+    fits = image_size is None or getattr(loaded.values, "shape", ())[1:3] == (image_size, image_size)
     _refuse(not fits, "--image-size scales image files, and this is an array: scale it first")
     return loaded
 

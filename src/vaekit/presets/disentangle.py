@@ -69,7 +69,7 @@ def dip_vae_2(kind: Kind, latent: int = 10, off_diagonal: float = 1.0, diagonal:
 
 
 @named()
-def info_vae(kind: Kind, latent: int = 10, alpha: float = 0.0, scale: float = 10.0) -> Preset:
+def info_vae(kind: Kind, latent: int = 10, alpha: float = 0.0, scale: float = 30.0) -> Preset:
     """Zhao, Song, Ermon (2019), arXiv:1706.02262: (1 − α) of each posterior's distance to the prior, and of their mean.
 
     Use it with alpha near 1 where the latent goes unused; not with a scale (λ) so large that the latent is given up.
@@ -80,7 +80,7 @@ def info_vae(kind: Kind, latent: int = 10, alpha: float = 0.0, scale: float = 10
 
 @named()
 def joint_vae(
-    kind: Kind, latent: int = 10, categories: int = 10, continuous: float = 20.0, discrete: float = 5.0,
+    kind: Kind, latent: int = 10, categories: int = 10, continuous: float = 5.0, discrete: float = 5.0,
     gamma: float = 30.0, warmup: int = 2_000,
 ) -> Preset:  # fmt: skip
     """Dupont (2018), arXiv:1804.00104: a category beside continuous dimensions, each held at a capacity of its own.

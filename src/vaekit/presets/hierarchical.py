@@ -61,7 +61,12 @@ def top_down_vae(
 
 @named(labels=True)
 def conditional_top_down_vae(
-    kind: Kind, latent: int = 16, layers: int = 3, width: int = 256, warmup: int = 500, convolutional: bool = False
+    kind: Kind,
+    latent: int = 16,
+    layers: int = 3,
+    width: int = 256,
+    warmup: int = 500,
+    convolutional: bool = False,
 ) -> Preset:
     """Child (2021), arXiv:2011.10650; Sohn, Lee, Yan (2015): a deep stack whose every network is told the label.
 
