@@ -327,7 +327,7 @@ def test_each_player_is_moved_by_its_own_loss_and_by_nothing_else(formula, gauss
     model = gaussian_vae(spread=2.0).double()
     critic, geco = Leaky().double(), Constrained(Distortion(), target=2.0).double()
     with torch.no_grad():
-        geco.log_multiplier += 0.3
+        geco.raw += 0.03
     objective = {
         "leaky": lambda: Distortion() + 2.0 * Rate() + 3.0 * critic,
         "geco": lambda: Rate() + geco,
@@ -356,7 +356,7 @@ def test_each_player_is_moved_by_its_own_loss_and_by_nothing_else(formula, gauss
     score = critic.critic(z)
     against = -(score.square() - d.unsqueeze(1) * score).mean()
     d = d.mean()
-    multiplier = geco.log_multiplier.exp()
+    multiplier = geco.multiplier
     constraint = -multiplier * (d.detach() - 2.0)
     losses = {
         "leaky": (d + 2 * r + 3 * score.mean(), against),
@@ -407,7 +407,7 @@ def test_the_multiplier_rises_while_the_constraint_is_broken_and_falls_when_it_h
         term = Constrained(Distortion(), target=target)
         for _ in train(gaussian_vae(), Rate() + term, x, steps=3, batch_size=16):
             pass
-        assert math.copysign(1, float(term.log_multiplier.detach())) == sign
+        assert math.copysign(1, float(term.raw.detach())) == sign
 
 
 def test_a_term_with_parameters_and_without_an_adversary_says_so(gaussian_vae) -> None:

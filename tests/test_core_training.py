@@ -162,7 +162,7 @@ def test_resumed_at_any_step_it_is_bit_for_bit_the_uninterrupted_run(stop) -> No
     names = set(whole[-1])
     assert {
         "model.decoder.family.scale.square",
-        "objective.terms.1.log_multiplier",
+        "objective.terms.1.raw",
         "skipped",
         "streak",
     } <= names

@@ -20,7 +20,7 @@ from vaekit.presets.elbo import geco_vae
 from vaekit.presets.preset import Preset, gaussian
 
 STEPS, CAPACITY = 1_000, 15.0
-TOLERANCE = 0.4  # of GECO, in standard deviations of a pixel: a root mean squared error of 0.12
+TOLERANCE = 0.7  # of GECO, in standard deviations of a pixel: a root mean squared error of 0.21
 SCALES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.5, 1.0)  # fixed scales of a pixel
 SCALE_STEPS, UNIT_STEPS = 350, 800
 
@@ -184,10 +184,10 @@ CLAIMS = [
         ("rate", "distortion", "active_units"),
     ),
     Claim(
-        "geco_vae", "the error is what was asked for, 0.12, and no rate is spent on more", "MNIST, grey",
+        "geco_vae", "the error is what was asked for, 0.21, and no rate is spent on more", "MNIST, grey",
         {"geco": geco, "the same without constraint": unconstrained},
-        lambda f: abs(f["geco"]["error"] / 0.12 - 1) < 0.05
-        < abs(f["the same without constraint"]["error"] / 0.12 - 1), ("error", "rate"),
+        lambda f: abs(f["geco"]["error"] / 0.21 - 1) < 0.05
+        < abs(f["the same without constraint"]["error"] / 0.21 - 1), ("error", "rate"),
     ),
     Claim(
         "sigma_vae", "the optimal scale is as likely as the best of seven, its samples ≥ 40 % nearer than scale 1's",

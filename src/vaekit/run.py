@@ -17,7 +17,7 @@ from vaekit import config as configuration
 from vaekit import files, operations, persistence
 from vaekit.data import Batch, Items, Kind, Parts, Table, read, split_row
 from vaekit.data.checks import finite
-from vaekit.distributions import Noise
+from vaekit.distributions import MEAN, Noise
 from vaekit.errors import DataError, FileError, UsageError, nearest
 from vaekit.evaluation import bounds, codes, curve, evaluate, log_likelihoods, scores
 from vaekit.prepare import labelled_items
@@ -219,13 +219,23 @@ class Run:
         ranked = sorted(range(width), key=lambda d: -(found.get("kl") or [0.0] * width)[d])
         dims = ranked[:10] if dims is None else dims
         c = self.kind.conditions(1, None, Noise(0, "traverse"))
-        middle = operations.unpacked(torch.zeros(1, width), self.like)
-        made = operations.traverse(self.model, middle, dims, steps, c=c).flatten(0, 1)
+        made = operations.traverse(self.model, self._middle(c), dims, steps, c=c).flatten(0, 1)
         return Batch(made, None if c is None else c.expand(len(made), -1))
 
     def traverse(self, dims: list[int] | None = None, steps: int = 9) -> Any:
-        """One latent dimension at a time from −3 to 3, most used first, decoded, (dims · steps, …)."""
+        """One latent dimension at a time from −3 to 3, most used first, decoded, (dims · steps, …).
+
+        The others stay at the prior's centre: of a stack, each variable at its centre given those above.
+        """
         return self._in_kind(self.traverse_x(dims, steps))
+
+    @torch.no_grad()
+    def _middle(self, c: Tensor | None) -> Any:
+        """The code from which walks begin, (1, *latent); zeros where there is no prior."""
+        bottleneck = self.model.bottleneck
+        if not bottleneck.stochastic and getattr(bottleneck, "prior", None) is None:
+            return operations.unpacked(torch.zeros(1, self._width), self.like)
+        return bottleneck.codes(bottleneck(c=c, n=1, noise=MEAN)[1])
 
     def log_likelihood(self, data: Any, samples: int = 500, seed: int = 0) -> np.ndarray:
         """Importance-sampled log p(x), (N,) nats."""

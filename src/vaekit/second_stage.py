@@ -108,7 +108,7 @@ def refit(run: Run, data: Any, choice: Choice, quiet: bool = False) -> dict[str,
 
 
 def composed(run: Run, choice: Choice) -> nn.Module:
-    """The prior that was asked for, its weights drawn from the seed, over this model's top latent.
+    """The prior that was asked for, its weights drawn from the seed, over the latent that it is for.
 
     Raises:
         UsageError: As in `refit`.
@@ -119,7 +119,7 @@ def composed(run: Run, choice: Choice) -> nn.Module:
         message = f"the latents of {run.about.get('preset', 'this model')} lie on a sphere or are one-hot, where no "
         raise UsageError("E106", message + "prior can be fitted.", hint="train with --preset vae, or vq_vae")
     like = run.like
-    top = like[0] if isinstance(like, list) else like
+    top = like[run.model.bottleneck.prior_of] if isinstance(like, list) else like
     codes = not top.is_floating_point()
     if codes != (choice.name == "autoregressive"):
         fitting = "--prior autoregressive" if codes else "--prior diffusion, or mixture, flow, vae"

@@ -82,9 +82,11 @@ class Bottleneck(nn.Module, ABC):
 
     Attributes:
         stochastic: Whether q is a distribution with a density, so that rate and likelihood exist.
+        prior_of: Place, in the record, of the variable whose prior `with_prior` replaces.
     """
 
     stochastic = True
+    prior_of = 0
 
     @abstractmethod
     def forward(

@@ -215,7 +215,7 @@ class MovingAverageQuantizer(Codebook):
         self.totals.lerp_(totals, 1 - self.decay)
         smoothed = self.totals + SMOOTH * self.codebook
         self.codebook.copy_(smoothed / (self.counts + SMOOTH).unsqueeze(1))
-        self._revive(vectors, error)
+        self._revive(vectors, error if each is None else error * each)
         self.commits.add_(1)
 
     def _revive(self, vectors: Tensor, error: Tensor) -> None:

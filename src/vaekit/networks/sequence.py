@@ -83,7 +83,8 @@ class RecurrentDecoder(nn.Module):
         """(N, T) tokens and (N, A) context → (N, T, L)."""
         before = shifted(x.long(), self.levels)
         if self.training and self.dropout:
-            hidden = torch.rand(before.shape, device=x.device) < self.dropout
+            # on the CPU, whose generator the key of a training step seeds
+            hidden = torch.rand(before.shape).to(x.device) < self.dropout
             before = torch.where(hidden & (before != self.levels), self.levels + 1, before)
         return self._read(before, context, self._start(context))[0]
 

@@ -130,11 +130,11 @@ def shuffled(z: Tensor, weight: Tensor | None = None) -> Tensor:
         True
     """
     if weight is None:
-        order = torch.rand(z.shape, device=z.device).argsort(0)
+        order = torch.rand(z.shape).argsort(0)
     else:
-        columns = torch.multinomial(weight.expand(z.shape[1], -1), len(z), replacement=True)  # (D, N)
+        columns = torch.multinomial(weight.cpu().expand(z.shape[1], -1), len(z), replacement=True)  # (D, N)
         order = columns.T
-    return z.gather(0, order)
+    return z.gather(0, order.to(z.device))  # drawn on the CPU, whose generator the step's key has seeded
 
 
 class DIP(Term):

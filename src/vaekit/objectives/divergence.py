@@ -101,8 +101,8 @@ class SlicedWasserstein(Term):
         latent = only(out, self)
         z, p = latent.z.flatten(1), prior_draws(latent).flatten(1)
         if out.weight is not None:
-            z = z[torch.multinomial(out.weight, len(z), replacement=True)]
-        directions = torch.randn(z.shape[1], self.projections, device=z.device, dtype=z.dtype)
+            z = z[torch.multinomial(out.weight.cpu(), len(z), replacement=True).to(z.device)]
+        directions = ambient().normal((z.shape[1], self.projections), z)
         directions = directions / directions.norm(dim=0)
         return ((z @ directions).sort(0).values - (p @ directions).sort(0).values).square().mean()
 
@@ -146,7 +146,7 @@ class GradientPenalty(Term):
         with torch.enable_grad():
             z = out.state.detach().requires_grad_()
             y = net(z) if out.c is None else net(z, out.c)
-            (slope,) = torch.autograd.grad((y * torch.randn_like(y)).sum(), z, create_graph=train)
+            (slope,) = torch.autograd.grad((y * ambient().normal(y.shape, y)).sum(), z, create_graph=train)
         return 0.5 * right(slope.square())
 
 

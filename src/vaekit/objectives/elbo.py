@@ -71,6 +71,9 @@ class Capacity(Term):
         return f"Capacity({self.target!r})"
 
 
+PACE = 20.0  # a multiplier moves so much faster than a weight: it must find its place before the model does
+
+
 class Constrained(Term):
     """A term held below a target: λ · (term − target), where λ ≥ 0 rises while the constraint is broken.
 
@@ -85,14 +88,25 @@ class Constrained(Term):
         super().__init__()
         self.term, self.target = term, target
         self.samples = term.samples
-        self.log_multiplier = nn.Parameter(torch.zeros(()))
+        self.raw = nn.Parameter(torch.zeros(()))  # log λ / PACE
+
+    def told(self, size: int) -> None:
+        self.term.told(size)
 
     def forward(self, out: Pass, step: int) -> Tensor:
-        return self.log_multiplier.exp().detach() * mean(self.term(out, step), out)
+        return self.multiplier.detach() * mean(self.term(out, step), out)
 
     def adversary(self, out: Pass, step: int) -> Tensor:
         excess = mean(self.term(out, step), out).detach() - self.target
-        return -self.log_multiplier.exp() * excess
+        return -self.multiplier * excess
+
+    @property
+    def multiplier(self) -> Tensor:
+        """λ, ()."""
+        return (PACE * self.raw).exp()
+
+    def told(self, size: int) -> None:
+        self.term.told(size)
 
     def __repr__(self) -> str:
         return f"Constrained({self.term!r}, {self.target:g})"

@@ -32,7 +32,12 @@ def class_probabilities(model: VAE, x: Tensor, mask: Tensor | None = None) -> Te
 
 @torch.no_grad()
 def class_likelihoods(
-    model: VAE, x: Tensor, mask: Tensor | None = None, samples: int = 50, seed: int = 0
+    model: VAE,
+    x: Tensor,
+    mask: Tensor | None = None,
+    samples: int = 50,
+    seed: int = 0,
+    rows: Tensor | None = None,
 ) -> Tensor:
     """log p(x, y) of every class y, by importance sampling with the label given to be each in turn.
 
@@ -43,6 +48,7 @@ def class_likelihoods(
         model, x, mask: As in `class_probabilities`.
         samples: Draws of z for each datum and class.
         seed: Of the draws.
+        rows: (B,) a key for each datum, so that its draws do not depend on its neighbours; its place by default.
 
     Returns:
         (B, K) nats.
@@ -50,7 +56,7 @@ def class_likelihoods(
     _classifier(model)
     classes = len(model.bottleneck.frequencies)  # type: ignore[arg-type]
     each = torch.eye(classes, dtype=x.dtype, device=x.device)
-    found = [log_likelihood(model, x, c.expand(len(x), -1), mask, samples, seed) for c in each]
+    found = [log_likelihood(model, x, c.expand(len(x), -1), mask, samples, seed, rows) for c in each]
     return torch.stack(found, 1)
 
 

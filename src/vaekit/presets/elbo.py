@@ -48,7 +48,10 @@ def annealed_vae(kind: Kind, latent: int = 16, warmup: int = 2_000) -> Preset:
     return Preset(gaussian(kind, latent), Distortion() + linear(0, 1, warmup) * Rate())
 
 
-@named(kinds=TEXT)
+@named(
+    kinds=TEXT,
+    experimental="on names after 500 steps its rate is 0.5 nats (annealed_vae 1.3, vae 0.03), its −log p the same",
+)
 def cyclical_vae(kind: Kind, latent: int = 16, period: int = 1_000, periods: int = 4) -> Preset:
     """Fu, Li, Liu, Gao, Celikyilmaz, Carin (2019), arXiv:1903.10145: the rate is phased in again every period.
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from vaekit.distributions.mixture import GaussianMixture
+from vaekit.distributions.noise import ambient
 from vaekit.distributions.scales import positive
 from vaekit.recipes import configurable
 
@@ -112,7 +113,7 @@ class Vamp(nn.Module):
         """Begin at data (N, *shape); at the same ones again, a little moved, where there are fewer than K."""
         n, again = len(x), max(0, self.inputs - len(x))
         chosen = x[torch.arange(self.inputs, device=x.device) % n].nan_to_num().to(self.pseudo)
-        chosen[self.inputs - again :] += JITTER * torch.randn_like(chosen[self.inputs - again :])
+        chosen[self.inputs - again :] += JITTER * ambient().normal((again, *self.shape), self.pseudo)
         self.pseudo.copy_(chosen)
 
 

@@ -17,6 +17,7 @@ from vaekit.training.optimizer import Adam
 from vaekit.training.train import Order, norm_of, warm_cosine
 
 MOST = 20_000  # latents from which a prior begins, or is fitted at once
+CHUNK = 1_024  # items that are encoded at once
 
 
 @dataclass
@@ -49,7 +50,7 @@ def fit_prior(
     """Fit a prior to draws from q(z | x), the model itself held still, and put it in the place of the model's own.
 
     Args:
-        model: A trained model; of several latent variables the top one's prior is replaced.
+        model: A trained model; of several latent variables the one's prior is replaced that `with_prior` replaces.
         prior: c → p(z | c). With `fit(z, seed)` it is fitted at once; otherwise by gradient, on `loss(z, c, noise)` if
             it has that and on −log p(z) if not. `begin(z)` sees latents first.
         data: Items, a tensor (N, *shape), an array, or a torch Dataset.
@@ -77,9 +78,8 @@ def fit_prior(
     model.eval()
     device = next(model.parameters()).device
     prior.to(device)
-    some = _some(items, MOST, seed).to(device)
-    first = latents(model, some, Noise(seed, "begin"))
-    _fits(prior, first, some.c)
+    first, c = _some(model, items, seed)
+    _fits(prior, first, c)
     own = getattr(prior, "begin", None)
     with Noise(seed, "begin prior").torch():
         if own is not None:
@@ -95,9 +95,9 @@ def fit_prior(
 
 @torch.no_grad()
 def latents(model: VAE, batch: Batch, noise: Noise) -> Tensor:
-    """Draws of the top variable from q(z | x): (B, D), or (B, *shape) of codes."""
+    """Draws from q(z | x) of the variable whose prior is replaced: (B, D), or (B, *shape) of codes."""
     h = model.features(batch.x, batch.c, batch.mask)
-    z = model.bottleneck(h, batch.c, noise=noise)[1][0].z
+    z = model.bottleneck(h, batch.c, noise=noise)[1][model.bottleneck.prior_of].z
     return z.flatten(1) if z.is_floating_point() else z
 
 
@@ -111,10 +111,20 @@ def _fits(prior: nn.Module, z: Tensor, c: Tensor | None) -> None:
         )
 
 
-def _some(items: Items, most: int, seed: int) -> Batch:
-    """A batch of some of the items, the same ones for the same seed."""
-    noise = Noise(seed, "some")
-    return items.batch(noise.permutation(len(items))[:most], noise)
+def _some(model: VAE, items: Items, seed: int) -> tuple[Tensor, Tensor | None]:
+    """Latents of some of the items and their conditions, the same ones for the same seed; drawn by weight, if given."""
+    device, chosen, noise = next(model.parameters()).device, Noise(seed, "some"), Noise(seed, "begin")
+    found, conditions, weights = [], [], []
+    for places in chosen.permutation(len(items))[:MOST].split(CHUNK):
+        batch = items.batch(places, chosen).to(device)
+        found.append(latents(model, batch, noise))
+        conditions += [] if batch.c is None else [batch.c]
+        weights += [] if batch.weight is None else [batch.weight]
+    z, c = torch.cat(found), torch.cat(conditions) if conditions else None
+    if not weights:
+        return z, c
+    drawn = noise.choice(torch.cat(weights).tolist(), len(z)).to(device)
+    return z[drawn], None if c is None else c[drawn]
 
 
 def _by_gradient(
@@ -141,7 +151,7 @@ def _by_gradient(
         batch = items.batch(order.rows(step), Noise(seed, "data", step)).to(device)
         noise = Noise(seed, "prior", step)
         with noise.torch():
-            loss = _loss(prior, latents(model, batch, noise), batch.c, noise).mean()
+            loss = _mean(_loss(prior, latents(model, batch, noise), batch.c, noise), batch.weight)
             gradients = list(torch.autograd.grad(loss, parameters))
         norm = norm_of(gradients)
         bad = (~torch.isfinite(loss + norm)).to(torch.float32)
@@ -149,6 +159,10 @@ def _by_gradient(
         step += 1
         if each is not None:
             each(Fitted(step, fraction, loss.detach()))
+
+
+def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    return values.mean() if weight is None else (weight * values).sum() / weight.sum()
 
 
 def _loss(prior: nn.Module, z: Tensor, c: Tensor | None, noise: Noise) -> Tensor:
