@@ -71,6 +71,7 @@ def _measured(
         "frechet": frechet_distance(features(real), features(drawn)),
         "spectrum_again": spectrum_distance(real, again),
         "edges_again": edge_ratio(real, again),
+        "frechet_again": frechet_distance(features(real), features(again)),
         "squared_error": float(np.square(real - again).mean()),
     }
 
@@ -100,18 +101,19 @@ def cifar_plain(seed: int) -> Figures:
 
 
 def _sharper(arms: dict[str, Figures]) -> bool:
-    """Whether draws have a spectrum and edges nearer real ones; their feature distance is shown beside it."""
+    """Whether reconstructions have a spectrum, edges and features nearer real ones; draws are shown beside them."""
     critic, plain = arms["critic"], arms["without (sigma_vae)"]
-    edges = [abs(1 - arm["edges"]) for arm in (critic, plain)]
-    return critic["spectrum"] < plain["spectrum"] and edges[0] < edges[1]
+    edges = [abs(1 - arm["edges_again"]) for arm in (critic, plain)]
+    nearer = [critic[name] < plain[name] for name in ("spectrum_again", "frechet_again")]
+    return all(nearer) and edges[0] < edges[1]
 
 
 def _claim(
     preset: str, data: str, critic: Callable[[int], Figures], plain: Callable[[int], Figures]
 ) -> Claim:
-    shown = ("spectrum", "edges", "frechet", "spectrum_again", "edges_again", "squared_error")
+    shown = ("spectrum_again", "edges_again", "frechet_again", "spectrum", "edges", "frechet", "squared_error")
     arms = {"critic": critic, "without (sigma_vae)": plain}
-    return Claim(preset, "draws are sharper than without a critic", data, arms, _sharper, shown)
+    return Claim(preset, "reconstructions (again) are sharper than without a critic", data, arms, _sharper, shown)
 
 
 CLAIMS = [

@@ -82,12 +82,16 @@ class Parts(Kind):
         self.parts = dict(parts)
         self.widths = [math.prod(kind.shape) for kind in self.parts.values()]
         self.shape = (sum(self.widths),)
-        families = [FlatFamily(kind.family, kind.shape) for kind in self.parts.values()]
-        self.family = Columns(list(self.parts), families, self.widths)
         self._types: dict[str, torch.dtype] = {}
 
     def __repr__(self) -> str:
         return f"Parts({', '.join(f'{name}: {kind!r}' for name, kind in self.parts.items())})"
+
+    @property
+    def family(self) -> Columns:  # type: ignore[override]
+        """The parts' own side by side; a new one at each call, for the network of a text's is the model's own."""
+        families = [FlatFamily(kind.family, kind.shape) for kind in self.parts.values()]
+        return Columns(list(self.parts), families, self.widths)
 
     def store(self, values: Any) -> Tensor:
         """Arrays by name as rows (N, P) of float32; parts that are not given are missing, and so is a row of NaN.

@@ -72,6 +72,7 @@ class Capacity(Term):
 
 
 PACE = 20.0  # a multiplier moves so much faster than a weight: it must find its place before the model does
+FARTHEST = 10.0  # of log λ from 0
 
 
 class Constrained(Term):
@@ -98,15 +99,14 @@ class Constrained(Term):
 
     def adversary(self, out: Pass, step: int) -> Tensor:
         excess = mean(self.term(out, step), out).detach() - self.target
-        return -self.multiplier * excess
+        # a target out of reach would drive λ to infinity, one met at once to where Adam no longer moves it
+        ended = PACE * self.raw.detach() * excess.sign() >= FARTHEST
+        return -self.multiplier * torch.where(ended, 0.0, excess)
 
     @property
     def multiplier(self) -> Tensor:
         """λ, ()."""
         return (PACE * self.raw).exp()
-
-    def told(self, size: int) -> None:
-        self.term.told(size)
 
     def __repr__(self) -> str:
         return f"Constrained({self.term!r}, {self.target:g})"
