@@ -23,7 +23,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-RESULTS, TABLE = HERE / "claims.json", HERE / "claims.md"
+RESULTS, TABLE, VERDICTS = HERE / "claims.json", HERE / "claims.md", HERE / "verdicts.json"
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -147,6 +147,16 @@ def table(every: list[Any], done: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def verdicts(every: list[Any], done: dict[str, Any], seeds: int) -> dict[str, bool]:
+    """Whether all of a preset's claims hold, for those whose every arm was run with so many seeds."""
+    found: dict[str, list[bool | None]] = {}
+    for claim in every:
+        row = summary(claim, done)
+        whole = row is not None and all(arm["seeds"] >= seeds for arm in row["arms"].values())
+        found.setdefault(claim.preset, []).append(row["holds"] if whole else None)  # type: ignore[index]
+    return {name: all(rows) for name, rows in sorted(found.items()) if None not in rows}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -170,6 +180,7 @@ def main() -> None:
     if not given.table:
         run_all(chosen, given.seeds, given.workers)
     TABLE.write_text(table(every, read()))
+    VERDICTS.write_text(json.dumps(verdicts(every, read(), given.seeds), indent=1) + "\n")
     print(
         f"{TABLE}: {sum(bool((summary(c, read()) or {}).get('holds')) for c in every)} of {len(every)} hold"
     )

@@ -269,3 +269,13 @@ def test_a_preset_is_at_most_twelve_lines(name) -> None:
     (function,) = ast.parse(textwrap.dedent(inspect.getsource(PRESETS[name]))).body
     body = function.body[1:]  # without the docstring
     assert body[-1].end_lineno - body[0].lineno + 1 <= 12
+
+
+def test_what_did_not_beat_its_ablation_is_marked_experimental() -> None:
+    import json
+    from pathlib import Path
+
+    place = Path(__file__).parents[1] / "benchmarks"
+    verdicts = json.loads((place / "verdicts.json").read_text())
+    for name in sorted(set(PRESETS) & set(verdicts)):
+        assert bool(ABOUT[name].experimental) != verdicts[name], f"{name}: benchmarks/claims.md says otherwise"

@@ -128,7 +128,7 @@ def curve(
     for batch, volume in _batches(model, items, size):
         data, rows = (batch.x, batch.c, batch.mask), batch.index
         rate, distortion = _sides(model, data, path, betas, chains, leapfrog, seed, rows)
-        sides.append(torch.stack([rate, distortion - volume]))  # (2, betas, B)
+        sides.append(torch.stack([rate, distortion - volume.cpu()]))  # (2, betas, B)
         encoded, rated = bound(model, *data, chains, seed, rows)
         own.append(torch.stack([rated, encoded - volume]))  # type: ignore[list-item]
     (rate, distortion), (rate_se, distortion_se) = _moments(torch.cat(sides, 2))
