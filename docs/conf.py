@@ -47,5 +47,12 @@ def plain_text(app: Any, what: str, name: str, item: Any, options: Any, lines: l
     lines[:] = text.split("\n")
 
 
+def skipped(app: Any, what: str, name: str, item: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out fields of named tuples, which their docstring lists, and what scikit-learn adds to estimators."""
+    field = type(item).__name__ == "_tuplegetter"
+    return True if field or re.fullmatch(r"set_\w+_request", name) else None
+
+
 def setup(app: Any) -> None:
+    app.connect("autodoc-skip-member", skipped)
     app.connect("autodoc-process-docstring", plain_text, priority=100)  # before the sections are read

@@ -553,7 +553,7 @@ def test_every_prior_is_fitted_by_its_name(numbers, tmp_path) -> None:
 
 ERRORS = [
     ("vae", "difusion", {}, "E101", "diffusion"),
-    ("vae", "autoregressive", {}, "E106", "not for continuous latents"),
+    ("vae", "autoregressive", {}, "E106", "continuous latents, not codes"),
     ("vae", "mixture", {"components": 500}, "E103", "500 components"),
     ("gumbel_vae", "diffusion", {}, "E106", "one-hot"),
     ("gumbel_vae", "autoregressive", {}, "E106", "one-hot"),
@@ -573,7 +573,7 @@ def test_codes_take_no_diffusion(tmp_path, capsys) -> None:
     np.save(tmp_path / "spots.npy", spots())
     options = {**QUICK, "latent": None}
     run = vaekit.fit(tmp_path / "spots.npy", out=tmp_path / "run", preset="vq_vae", **options)
-    with pytest.raises(UsageError, match="not for codes"):
+    with pytest.raises(UsageError, match="which has codes"):
         run.fit_prior(tmp_path / "spots.npy", "diffusion", quiet=True)
     command = ["fit-prior", str(tmp_path / "run"), str(tmp_path / "spots.npy"), "--quiet", "--steps", "2"]
     with pytest.raises(SystemExit) as caught:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -68,7 +68,7 @@ def data(kind: str, conditional: bool) -> Items:
     return build(source, found)
 
 
-@lru_cache(maxsize=None)
+@cache
 def made(name: str, kind: str) -> SimpleNamespace:
     """A preset before training: its items, model, objective and the options it was made with."""
     import inspect
@@ -83,7 +83,7 @@ def made(name: str, kind: str) -> SimpleNamespace:
     return SimpleNamespace(items=items, model=model, objective=objective, options=options)
 
 
-@lru_cache(maxsize=None)
+@cache
 def trained(name: str, kind: str) -> SimpleNamespace:
     """The same after a few steps, and what it was before them."""
     import copy
@@ -278,4 +278,6 @@ def test_what_did_not_beat_its_ablation_is_marked_experimental() -> None:
     place = Path(__file__).parents[1] / "benchmarks"
     verdicts = json.loads((place / "verdicts.json").read_text())
     for name in sorted(set(PRESETS) & set(verdicts)):
-        assert bool(ABOUT[name].experimental) != verdicts[name], f"{name}: benchmarks/claims.md says otherwise"
+        assert bool(ABOUT[name].experimental) != verdicts[name], (
+            f"{name}: benchmarks/claims.md says otherwise"
+        )

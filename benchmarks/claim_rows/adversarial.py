@@ -111,9 +111,19 @@ def _sharper(arms: dict[str, Figures]) -> bool:
 def _claim(
     preset: str, data: str, critic: Callable[[int], Figures], plain: Callable[[int], Figures]
 ) -> Claim:
-    shown = ("spectrum_again", "edges_again", "frechet_again", "spectrum", "edges", "frechet", "squared_error")
+    shown = (
+        "spectrum_again",
+        "edges_again",
+        "frechet_again",
+        "spectrum",
+        "edges",
+        "frechet",
+        "squared_error",
+    )
     arms = {"critic": critic, "without (sigma_vae)": plain}
-    return Claim(preset, "reconstructions (again) are sharper than without a critic", data, arms, _sharper, shown)
+    return Claim(
+        preset, "reconstructions (again) are sharper than without a critic", data, arms, _sharper, shown
+    )
 
 
 CLAIMS = [

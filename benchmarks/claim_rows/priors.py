@@ -14,6 +14,7 @@ from vaekit.data import Images, Items, Vectors
 from vaekit.presets import Preset, posteriors, priors, vae
 
 STEPS, LATENT = 1_500, 32  # as those of `vae_on_mnist`
+LONGER = 4_000  # steps on Omniglot, whose characters are more various
 WIDTH = 3  # for 36 columns
 
 
@@ -49,7 +50,7 @@ def _measured(
 
 
 def vae_on_omniglot(seed: int) -> Figures:
-    return _measured(vae, seed, omniglot, LATENT, STEPS)
+    return _measured(vae, seed, omniglot, LATENT, LONGER)
 
 
 def mixture_on_mnist(seed: int) -> Figures:
@@ -57,7 +58,7 @@ def mixture_on_mnist(seed: int) -> Figures:
 
 
 def mixture_on_omniglot(seed: int) -> Figures:
-    return _measured(priors.mixture_prior_vae, seed, omniglot, LATENT, STEPS, components=100)
+    return _measured(priors.mixture_prior_vae, seed, omniglot, LATENT, LONGER, components=100)
 
 
 def vamp_on_mnist(seed: int) -> Figures:
@@ -65,7 +66,7 @@ def vamp_on_mnist(seed: int) -> Figures:
 
 
 def vamp_on_omniglot(seed: int) -> Figures:
-    return _measured(priors.vamp_prior_vae, seed, omniglot, LATENT, STEPS, inputs=100)
+    return _measured(priors.vamp_prior_vae, seed, omniglot, LATENT, LONGER, inputs=100)
 
 
 def flow_on_mnist(seed: int) -> Figures:

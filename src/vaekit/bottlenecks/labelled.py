@@ -52,6 +52,7 @@ class Labelled(Bottleneck):
         (torch.Size([5, 7]), [4, 3])
     """
 
+    prior_of = 1  # z, not the label
     log_frequencies: Tensor
 
     def __init__(

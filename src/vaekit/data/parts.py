@@ -166,7 +166,7 @@ class Parts(Kind):
         return EachPart([k.shape for k in kinds], [k.encoder(outputs, condition) for k in kinds])
 
     def decoder(self, inputs: int, family: Family | None = None, condition: int = 0) -> nn.Module:
-        own = list((family or self.family).families)  # type: ignore[attr-defined]
+        own = list((family or self.family).families)  # type: ignore[union-attr]
         nets = [
             kind.decoder(inputs, flat.family, condition)
             for kind, flat in zip(self.parts.values(), own, strict=True)

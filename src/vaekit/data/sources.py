@@ -8,8 +8,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vaekit.data import arrays, frames, matrix_files, pictures, text
 from vaekit.data.checks import finite, listed, numbers
 from vaekit.data.labels import index_labels

@@ -55,7 +55,7 @@ class LabelLoss(Term):
         held = min(int(self.count), self.memory)
         if not held:
             return out.distortion.sum() * 0  # a zero that has a gradient
-        at = torch.randint(held, (self.rows,), device=self.x.device)
+        at = torch.randint(held, (self.rows,)).to(self.x.device)
         mask = None if out.mask is None else self.seen[at]
         log_q = classified(out, self.x[at].to(out.x), self.c[at], mask)
         return -(self.c[at] * log_q).sum(1).mean()
@@ -122,9 +122,13 @@ class VirtualAdversarial(Term):
         self.radius = radius
 
     def forward(self, out: Pass, step: int) -> Tensor:
-        x, unit = out.x, out.x.var(0, correction=0).sum().sqrt()
+        x = out.x if out.mask is None else torch.where(out.mask.bool(), out.x, torch.zeros_like(out.x))
+        unit = x.var(0, correction=0).sum().sqrt()
         log_q = believed(out).detach()
-        worst = direction(_uphill(out, log_q, PROBE * unit * direction(torch.randn_like(x))))
+        guess = direction(
+            torch.randn(x.shape, dtype=x.dtype).to(x.device)
+        )  # the step seeds the CPU's generator
+        worst = direction(_uphill(out, x, log_q, PROBE * unit * guess))
         moved = classified(out, x + self.radius * unit * worst, out.c, out.mask)
         return (log_q.exp() * (log_q - moved)).sum(1)
 
@@ -151,11 +155,11 @@ def believed(out: Pass) -> Tensor:
     return q.logits.squeeze(1)
 
 
-def _uphill(out: Pass, log_q: Tensor, probe: Tensor) -> Tensor:
+def _uphill(out: Pass, x: Tensor, log_q: Tensor, probe: Tensor) -> Tensor:
     """The gradient of KL(q ‖ q(y | x + probe)) with respect to the probe, (N, *shape)."""
     with torch.enable_grad():
         probe.requires_grad_()
-        moved = classified(out, out.x + probe, out.c, out.mask)
+        moved = classified(out, x + probe, out.c, out.mask)
         changed = functional.kl_div(moved, log_q, reduction="sum", log_target=True)
         return torch.autograd.grad(changed, probe)[0]
 
