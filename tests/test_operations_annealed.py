@@ -22,6 +22,7 @@ from vaekit.operations import annealed, log_likelihood
 from vaekit.operations.annealed import anneal, annealed_log_likelihood, blocks, sigmoid_path
 from vaekit.operations.hamiltonian import WANTED, Target, leapfrog, move, tuned
 from vaekit.priors import StandardNormal
+from vaekit.priors.diffusion import RectifiedFlow
 
 D, LATENT, SIGMA = 6, 2, 1.0
 W = np.array([[1.1, 0.2], [-0.7, 0.9], [0.4, -1.2], [0.0, 0.8], [0.9, 0.3], [-0.2, 0.5]])
@@ -291,6 +292,10 @@ def test_models_it_cannot_serve_are_told_why(gaussian_vae) -> None:
     model = gaussian_vae()
     model.bottleneck.prior.settle = lambda z: z
     with pytest.raises(ValueError, match="on a surface and not in ℝ"):
+        annealed_log_likelihood(model, x)
+    model = gaussian_vae()
+    model.bottleneck.prior = RectifiedFlow(3, hidden=[8])  # an integration, which no gradient follows
+    with pytest.raises(ValueError, match="density has no gradient"):
         annealed_log_likelihood(model, x)
 
 

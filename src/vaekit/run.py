@@ -18,7 +18,7 @@ from vaekit import files, operations, persistence
 from vaekit.data import Batch, Items, Kind, Parts, Table, read, split_row
 from vaekit.data.checks import finite
 from vaekit.distributions import MEAN, Noise
-from vaekit.errors import DataError, FileError, UsageError, nearest
+from vaekit.errors import DataError, FileError, UsageError, VaekitError, nearest
 from vaekit.evaluation import bounds, codes, curve, evaluate, log_likelihoods, scores
 from vaekit.prepare import labelled_items
 from vaekit.report import write_report
@@ -332,6 +332,8 @@ def _possible() -> Iterator[None]:
     """
     try:
         yield
+    except VaekitError:
+        raise
     except ValueError as error:
         raise UsageError("E106", f"{error}.") from error
 
