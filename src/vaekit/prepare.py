@@ -78,7 +78,12 @@ def _split(items: Items, kind: Kind, config: Config) -> tuple[Items, Items]:
         key = "*" if isinstance(kind, Parts) else config.key
         other = read(config.val, key=key, labels=config.labels, image_size=config.image_size)
         return items, labelled_items(other, kind)
-    order = Noise(config.seed, "split").permutation(len(items))
+    return held_out(items, config.seed)
+
+
+def held_out(items: Items, seed: int) -> tuple[Items, Items]:
+    """What is trained on and what is held out; the same rows for the same seed."""
+    order = Noise(seed, "split").permutation(len(items))
     held = min(max(1, round(HELD_OUT * len(items))), MOST_HELD_OUT)
     return items.subset(order[held:].sort().values), items.subset(order[:held].sort().values)
 

@@ -18,7 +18,7 @@ from vaekit.distributions import Noise
 from vaekit.errors import UsageError, nearest
 from vaekit.evaluation import evaluate
 from vaekit.evaluation.calibration import calibration
-from vaekit.prepare import HELD_OUT, MOST_HELD_OUT
+from vaekit.prepare import held_out
 from vaekit.priors.autoregressive import AutoregressiveCodes
 from vaekit.priors.diffusion import RectifiedFlow
 from vaekit.priors.fitted_mixture import FittedMixture
@@ -153,9 +153,7 @@ def split(items: Items, run: Run) -> tuple[Items, Items]:
     chosen = configuration.read(run.path / "config.yaml")
     if chosen.get("val") is not None:
         return items, run.items(chosen["val"])
-    order = Noise(chosen.get("seed", 0), "split").permutation(len(items))
-    held = min(max(1, round(HELD_OUT * len(items))), MOST_HELD_OUT)
-    return items.subset(order[held:].sort().values), items.subset(order[:held].sort().values)
+    return held_out(items, chosen.get("seed", 0))
 
 
 def _clock(seconds: float | None) -> Callable[[], float] | None:

@@ -14,6 +14,17 @@ CHUNK_BYTES = 1 << 22  # statistics read so much at a time: a memory-mapped file
 SHOWN = 3  # so many examples stand in a message
 
 
+def enough(count: int, minimum: int, where: object, what: str = "rows") -> None:
+    """Refuse too few rows.
+
+    Raises:
+        DataError: E207.
+    """
+    if count < minimum:
+        message = f"there are {count} {what}; at least {minimum} are needed."
+        raise DataError("E207", message, where=where)
+
+
 def chunks(values: np.ndarray) -> Iterator[np.ndarray]:
     """Consecutive rows of an array (N, …), about `CHUNK_BYTES` at a time."""
     row_bytes = max(1, values[:1].nbytes)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
-from vaekit.data.checks import check_dtype, chunks, finite
+from vaekit.data.checks import check_dtype, chunks, enough, finite
 from vaekit.data.kind import Kind
 from vaekit.data.labels import frequencies, labelled
 from vaekit.data.levels import as_array
@@ -182,8 +182,7 @@ def detect_counts(source: Source | SparseSource) -> tuple[Counts, list[str]]:
         (Counts(2), 'NegativeBinomial')
     """
     n, (sums, squares) = len(source), _moments(source)
-    if n < 2:
-        raise DataError("E207", f"there are {n} rows; at least 2 are needed.", where=source.path)
+    enough(n, 2, source.path)
     if not sums.any():
         raise DataError("E208", "every count is 0: nothing can be learned.", where=source.path)
     mean = sums / n

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from vaekit.data.batch import Items
-from vaekit.data.checks import chunks, listed
+from vaekit.data.checks import chunks, enough, listed
 from vaekit.data.counts import detect_counts
 from vaekit.data.detect_parts import detect_parts
 from vaekit.data.detect_table import as_table, as_vectors, detect_table
@@ -146,9 +146,7 @@ def _as_asked(source: Loaded, kind: str) -> Loaded:
 
 
 def _counts(source: Source | SparseSource, likelihood: str, minimum: int) -> tuple[Kind, list[str]]:
-    if len(source) < minimum:
-        message = f"there are {len(source)} rows; at least {minimum} are needed."
-        raise DataError("E207", message, where=source.path)
+    enough(len(source), minimum, source.path)
     found, reasons = detect_counts(source)
     if likelihood != "auto":
         families: dict[str, Callable[[], Family]] = {
@@ -170,9 +168,7 @@ def _known(option: str, word: str, known: Iterable[str]) -> None:
 
 
 def _enough(source: Source, minimum: int) -> None:
-    if len(source) < minimum:
-        message = f"there are {len(source)} rows; at least {minimum} are needed."
-        raise DataError("E207", message, where=source.path)
+    enough(len(source), minimum, source.path)
     if len(source) > 1 and len(constant_features(source.values)) == source.values[0].size:
         raise DataError(
             "E208", f"all {len(source)} items are the same: nothing can be learned.", where=source.path

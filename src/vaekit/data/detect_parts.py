@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vaekit.data.checks import enough
 from vaekit.data.classes import Classes
 from vaekit.data.kind import Kind
 from vaekit.data.loaded import Source, TextSource
@@ -32,9 +33,7 @@ def detect_parts(
     counts = {name: len(values) for name, values in source.values.items()}
     if len(set(counts.values())) > 1:
         raise DataError("E205", f"the parts have different numbers of rows: {counts}.", where=source.path)
-    if len(source) < minimum:
-        message = f"there are {len(source)} rows; at least {minimum} are needed."
-        raise DataError("E207", message, where=source.path)
+    enough(len(source), minimum, source.path)
     kinds, said = {}, list[str]()
     for name, values in source.values.items():
         kinds[name], reasons = _kind(values, f"{source.path}:{name}", detect)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from vaekit.data.checks import enough
 from vaekit.data.columns import Category, Column, Dropped
 from vaekit.data.given import combinations
 from vaekit.data.likelihoods import LIKELIHOODS, Setting
@@ -48,9 +49,7 @@ def detect_table(
     if likelihood not in ("auto", *NUMBERS):
         message = f"the {likelihood} likelihood is not for a table's numbers."
         raise UsageError("E103", message, hint=f"--likelihood auto, or one of {', '.join(NUMBERS)}")
-    if len(source) < minimum:
-        message = f"there are {len(source)} rows; at least {minimum} are needed."
-        raise DataError("E207", message, where=source.path)
+    enough(len(source), minimum, source.path)
     columns = recognise(source, told)
     reasons = [_reason(column) for column in columns]
     given, label = _roles(source, columns, conditional, reasons)

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from vaekit.data.checks import listed
+from vaekit.data.checks import enough, listed
 from vaekit.data.csv_files import text_of
 from vaekit.data.labels import frequencies
 from vaekit.data.loaded import TextSource
@@ -89,9 +89,7 @@ def detect_text(
 
 
 def _check(source: TextSource, minimum: int) -> None:
-    if len(source) < minimum:
-        message = f"there are {len(source)} lines; at least {minimum} are needed."
-        raise DataError("E207", message, where=source.path)
+    enough(len(source), minimum, source.path, "lines")
     if not any(source.values):
         raise DataError("E202", "there are no characters in these lines.", where=source.path)
     if len(source) > 1 and len(set(source.values)) == 1:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch import distributions as D
 
+from vaekit.distributions.mixture import chosen
 from vaekit.distributions.noise import Noise
 
 
@@ -57,10 +58,7 @@ class Mixed(D.Distribution):
 
     def draw(self, noise: Noise) -> tuple[Tensor, None]:
         """One value for each row: a component by its weight, then a draw from it."""
-        shares = self.weights.detach().double().cumsum(1)
-        u = noise.uniform((len(shares), 1), shares) * shares[:, -1:]
-        chosen = torch.searchsorted(shares, u).clamp(max=shares.shape[1] - 1)  # (N, 1)
-        place = chosen.unsqueeze(2).expand(-1, 1, self.loc.shape[2])
+        place = chosen(self.weights, self.batch_shape, noise).view(-1, 1, 1).expand(-1, 1, self.loc.shape[2])
         loc, scale = (t.gather(1, place).squeeze(1) for t in (self.loc, self.scale))
         return loc + scale * noise.normal(loc.shape, loc), None
 

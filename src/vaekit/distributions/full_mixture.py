@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch import distributions as D
 
+from vaekit.distributions.mixture import chosen
 from vaekit.distributions.noise import Noise
 from vaekit.distributions.reduce import tempered
 
@@ -50,11 +51,9 @@ class FullMixture(D.Distribution):
 
     def draw(self, noise: Noise) -> tuple[Tensor, None]:
         """One value for each row: a component by its weight, then a draw from it."""
-        shares = self.logits.detach().double().exp().cumsum(0)
-        u = noise.uniform(self.batch_shape, shares)
-        chosen = torch.searchsorted(shares, u * shares[-1]).clamp(max=len(shares) - 1)
+        place = chosen(self.logits.double().exp(), self.batch_shape, noise)
         epsilon = noise.normal((*self.batch_shape, *self.event_shape), self.loc).unsqueeze(-1)
-        return self.loc[chosen] + (self.tril[chosen] @ epsilon).squeeze(-1), None
+        return self.loc[place] + (self.tril[place] @ epsilon).squeeze(-1), None
 
     @property
     def mean(self) -> Tensor:

@@ -13,6 +13,25 @@ from vaekit.distributions.noise import Noise
 from vaekit.distributions.reduce import tempered
 
 
+def chosen(weights: Tensor, rows: Sequence[int], noise: Noise) -> Tensor:
+    """A component for each row, drawn by weight; no gradient follows the choice.
+
+    Args:
+        weights: (K,) for all rows alike, or (N, K).
+        rows: Their shape; (N,) where each has weights of its own.
+        noise: Of the draw.
+
+    Returns:
+        (*rows,) places 0 … K−1.
+    """
+    shares = weights.detach().double().cumsum(-1)
+    u = noise.uniform(rows, shares)
+    if shares.dim() == 1:
+        return torch.searchsorted(shares, u * shares[-1]).clamp(max=len(shares) - 1)
+    found = torch.searchsorted(shares, u.unsqueeze(-1) * shares[..., -1:]).squeeze(-1)
+    return found.clamp(max=shares.shape[-1] - 1)
+
+
 class GaussianMixture(D.Distribution):
     """p(z) = Σ_k w_k N(z; μ_k, diag σ_k²) over vectors; it couples their dimensions.
 
@@ -57,10 +76,8 @@ class GaussianMixture(D.Distribution):
 
     def draw(self, noise: Noise) -> tuple[Tensor, None]:
         """One value for each row: a component by its weight, then a draw from it."""
-        shares = self.logits.detach().double().exp().cumsum(0)
-        u = noise.uniform(self.batch_shape, shares)
-        chosen = torch.searchsorted(shares, u * shares[-1]).clamp(max=len(shares) - 1)
-        loc, scale = self.loc[chosen], self.scale[chosen]  # (*rows, D)
+        place = chosen(self.logits.double().exp(), self.batch_shape, noise)
+        loc, scale = self.loc[place], self.scale[place]  # (*rows, D)
         return loc + scale * noise.normal(loc.shape, loc), None
 
     @property

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from vaekit.data import Batch, Items
-from vaekit.distributions import RowNoise
 from vaekit.evaluation.likelihood import check_finite
 from vaekit.model import VAE
 from vaekit.operations import bound
-from vaekit.operations.annealed import anneal, annealed_log_likelihood, blocks
+from vaekit.operations.annealed import anneal, annealed_log_likelihood
+from vaekit.operations.score import log_weights
 
 SAMPLES = (1, 5, 50, 500)
 BETAS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -139,22 +139,6 @@ def curve(
         "encoder_rate": float(encoder[0]), "encoder_distortion": float(encoder[1]),
         "chains": chains, "temperatures": len(path),
     }  # fmt: skip
-
-
-@torch.no_grad()
-def log_weights(
-    model: VAE, x: Tensor, c: Tensor | None, mask: Tensor | None, samples: int, seed: int, rows: Tensor | None
-) -> Tensor:
-    """log p(x, z_k) − log q(z_k | x) of every draw, (B, K) nats."""
-    rows = torch.arange(len(x)) if rows is None else rows
-    found = torch.empty(len(x), samples, dtype=torch.float64, device=x.device)
-    for part, first, count in blocks(len(x), samples):
-        data = (x[part], None if c is None else c[part], None if mask is None else mask[part])
-        out = model.observe(
-            model.features(*data), *data, count, RowNoise(seed, "likelihood", rows[part], first)
-        )
-        found[part, first : first + count] = out.log_weight.double().view(-1, count)
-    return found
 
 
 def _nested(log_weight: Tensor, samples: Sequence[int]) -> Tensor:

@@ -51,10 +51,22 @@ def log_likelihood(
     """
     rows = torch.arange(len(x)) if rows is None else rows
     total = torch.full((len(x),), -math.inf, device=x.device, dtype=torch.float64)
-    for out, part in _passes(model, x, c, mask, samples, "likelihood", seed, rows):
+    for out, part, _ in _passes(model, x, c, mask, samples, "likelihood", seed, rows):
         weights = out.log_weight.double().view(-1, out.samples)  # (b, k)
         total[part] = torch.logaddexp(total[part], weights.logsumexp(1))
     return total - math.log(samples)
+
+
+@torch.no_grad()
+def log_weights(
+    model: VAE, x: Tensor, c: Tensor | None, mask: Tensor | None, samples: int, seed: int, rows: Tensor | None
+) -> Tensor:
+    """log p(x, z_k) − log q(z_k | x) of every draw that `log_likelihood` takes, (B, K) nats."""
+    rows = torch.arange(len(x)) if rows is None else rows
+    found = torch.empty(len(x), samples, dtype=torch.float64, device=x.device)
+    for out, part, draws in _passes(model, x, c, mask, samples, "likelihood", seed, rows):
+        found[part, draws] = out.log_weight.double().view(-1, out.samples)
+    return found
 
 
 @torch.no_grad()
@@ -78,7 +90,7 @@ def bound(
     rows = torch.arange(len(x)) if rows is None else rows
     distortion = torch.zeros(len(x), device=x.device, dtype=torch.float64)
     rate = torch.zeros_like(distortion) if model.bottleneck.stochastic else None
-    for out, part in _passes(model, x, c, mask, samples, "bound", seed, rows):
+    for out, part, _ in _passes(model, x, c, mask, samples, "bound", seed, rows):
         distortion[part] += out.distortion.double().view(-1, out.samples).sum(1) / samples
         if rate is not None:
             rate[part] += out.rate.double().view(-1, out.samples).sum(1) / samples
@@ -130,8 +142,8 @@ def _passes(
     purpose: str,
     seed: int,
     rows: Tensor,
-) -> Iterator[tuple[Pass, slice]]:
-    """Passes that together draw K values for each datum, each pass with at most about `CHUNK` rows."""
+) -> Iterator[tuple[Pass, slice, slice]]:
+    """Passes that together draw K values for each datum, of about `CHUNK` rows at most; which data, which draws."""
     k = min(samples, CHUNK)
     for start in range(0, len(x), CHUNK):
         block = slice(start, min(start + CHUNK, len(x)))
@@ -142,10 +154,8 @@ def _passes(
             for drawn in range(0, samples, k):
                 count = min(k, samples - drawn)
                 noise: Noise = RowNoise(seed, purpose, rows[part], first=drawn)
-                yield (
-                    model.observe(_at(h, inner), x[part], _at(c, part), _at(mask, part), count, noise),
-                    part,
-                )
+                out = model.observe(_at(h, inner), x[part], _at(c, part), _at(mask, part), count, noise)
+                yield out, part, slice(drawn, drawn + count)
 
 
 def _at(t: Any, part: slice) -> Any:
