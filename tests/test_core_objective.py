@@ -25,6 +25,7 @@ from vaekit.objectives import (
     cyclical,
     linear,
 )
+from vaekit.objectives.multimodal import EachAlone
 from vaekit.training import Adam, train
 
 
@@ -320,6 +321,16 @@ class Leaky(Term):
 
     def adversary(self, out, step):
         return -(self.critic(out.z).square() - out.distortion.unsqueeze(1) * self.critic(out.z)).mean()
+
+
+@pytest.mark.parametrize("around", [lambda t: Constrained(t, 2.0), lambda t: EachAlone(t, [1, 2])])
+def test_a_term_around_a_critic_hands_on_the_critic_loss(around, gaussian_vae) -> None:
+    critic, model = Leaky(), gaussian_vae(spread=2.0)
+    out = model(torch.randn(6, 5, generator=torch.Generator().manual_seed(0)), noise=Noise(0))
+    own = torch.autograd.grad(critic.adversary(out, 0), list(critic.parameters()), retain_graph=True)
+    handed = torch.autograd.grad(around(critic).adversary(out, 0), list(critic.parameters()))
+    for a, b in zip(own, handed, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 @pytest.mark.parametrize("formula", ["leaky", "geco", "both"])

@@ -409,19 +409,35 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path) -> None:
 # --- what is kept
 
 
-def test_the_best_model_by_the_full_elbo_is_kept_not_the_last(tmp_path) -> None:
-    """The objective hardly charges the rate, so what it makes of the ELBO soon gets worse and worse."""
+@pytest.mark.parametrize(("beta", "rows"), [(0.01, 240), (1.0, 16)])
+def test_the_best_model_by_what_is_trained_is_kept(tmp_path, beta, rows) -> None:
+    """With β = 0.01 the ELBO gets ever worse while the objective gains; with few rows held-out ones soon lose."""
     np.save(tmp_path / "val.npy", table(60, seed=1))
-    options = dict(steps=60, lr=1e-3, evaluate_every=2, latent=4, val=str(tmp_path / "val.npy"))
-    run = fit(table(), tmp_path / "run", preset="beta_vae", beta=0.01, **options)
-    found = [record["elbo"] for record in heldout(run)]
-    best = int(np.argmax(found))
-    assert best < len(found) - 3 and found[best] > found[-1] + 0.5, "it did not get worse"
+    options = dict(steps=60, lr=1e-2, evaluate_every=2, latent=4, val=str(tmp_path / "val.npy"))
+    run = fit(table(rows), tmp_path / "run", preset="beta_vae", beta=beta, **options)
+    elbo = np.array([record["elbo"] for record in heldout(run)])
+    found = [record["distortion"] + beta * record["rate"] for record in heldout(run)]
+    best = int(np.argmin(found))
+    assert elbo.max() > elbo[-1] + 0.5, "it did not get worse"
+    assert best == elbo.argmax() if beta == 1 else best > elbo.argmax()
     assert run.facts["best_step"] == heldout(run)[best]["step"]
-    assert run.metrics["elbo"] == pytest.approx(found[best], rel=1e-9)
-    again = evaluation.evaluate(run.model, run.items(table(60, seed=1)))
-    assert again["elbo"] == pytest.approx(found[best], rel=1e-9)
-    assert {record["beta"] for record in run.history} == {0.01}
+    for metrics in (run.metrics, evaluation.evaluate(run.model, run.items(table(60, seed=1)))):
+        assert metrics["elbo"] == pytest.approx(elbo[best], rel=1e-9)
+    assert {record["beta"] for record in run.history} == {beta}
+
+
+@pytest.mark.parametrize("preset", ["iwae", "wae_mmd", "free_bits_vae"])
+def test_another_objective_chooses_by_itself(tmp_path, monkeypatch, preset) -> None:
+    values = iter([3.0, 1.0, math.nan, 2.0])
+    monkeypatch.setattr("vaekit.fitting.goal", lambda *given: next(values))
+    run = fit(table(40), tmp_path / "run", preset=preset, steps=40, evaluate_every=10)
+    assert run.facts["best_step"] == 20
+
+
+def test_where_a_critic_moves_the_objective_the_newest_weights_are_kept(tmp_path) -> None:
+    for preset in ("factor_vae", "geco_vae"):
+        run = fit(table(40), tmp_path / preset, preset=preset, steps=40, lr=0.05, evaluate_every=8)
+        assert run.facts["best_step"] == 40
 
 
 def test_training_stops_early_and_says_so(tmp_path) -> None:

@@ -24,7 +24,7 @@ from vaekit.data import Items, Kind
 from vaekit.errors import DivergedError, ResourceError
 from vaekit.evaluation import evaluate
 from vaekit.evaluation.calibration import calibration, spaced
-from vaekit.objectives import Distortion, Rate, at
+from vaekit.objectives import Distortion, Rate, Term, at
 from vaekit.prepare import Data, compose
 from vaekit.progress import Line
 from vaekit.report import gather, write_report
@@ -34,11 +34,13 @@ from vaekit.training import (
     Meter,
     Progress,
     averaged,
+    goal,
     load_checkpoint,
     measure,
     pca_start,
     save_checkpoint,
     see_first,
+    settled,
     start,
     threads,
     train,
@@ -237,20 +239,34 @@ class Fitting:
 
     def _is_elbo(self) -> bool:
         """Whether the objective ends as what the best is chosen by, and not as another balance of its two sides."""
-        parts = [(at(weight, self.objective.finish), term) for weight, term in self.objective.parts()]
-        return all(
-            weight == 1 and isinstance(term, Distortion | Rate) and not getattr(term, "free", 0)
-            for weight, term in parts
-        )
+        return all(weight == 1 and self._is_side(term) for weight, term in self._final())
+
+    def _final(self) -> list[tuple[float, Term]]:
+        """The objective's terms, with the weights that they end with."""
+        return [(at(weight, self.objective.finish), term) for weight, term in self.objective.parts()]
+
+    @staticmethod
+    def _is_side(term: Term) -> bool:
+        """Whether a term is one of the two sides of the ELBO as every evaluation measures them."""
+        return isinstance(term, Distortion) or (isinstance(term, Rate) and not term.free)
 
     def _keep_best(self, step: int, record: dict[str, Any]) -> None:
-        """The best by held-out full ELBO; by distortion for a model without a rate."""
-        value = record["distortion"] if record["elbo"] is None else -record["elbo"]
+        """The best by what training ends at, on held-out data; the newest where a critic or a multiplier moves that."""
+        value = self._goal(record) if settled(self.objective) else -float(step)
         if value is not None and value < self.best.value:
             tensors = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
             self.best = Best(value, step, 0, tensors)
         else:
             self.best.stale += 1
+
+    def _goal(self, record: dict[str, Any]) -> float | None:
+        """The objective on the watched items, its weights at their last values; None where it is not finite."""
+        final = self._final()
+        if all(self._is_side(term) for _, term in final):  # measured already
+            sides = [(w, record["rate" if isinstance(term, Rate) else "distortion"]) for w, term in final]
+            return None if any(side is None for _, side in sides) else sum(w * side for w, side in sides)
+        value = goal(self.model, self.objective, self.watched, self.config.batch_size)
+        return value if math.isfinite(value) else None
 
     def _latest(self) -> dict[str, Any]:
         """What the last evaluation said, for the progress line."""

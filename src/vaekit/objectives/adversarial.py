@@ -83,6 +83,10 @@ class Adversarial(Term):
         self.game: Game = Hinge() if game is None else game
         self.fakes: Fakes = Reconstructions() if fakes is None else fakes
 
+    @property
+    def finish(self) -> int:
+        return self.start
+
     def forward(self, out: Pass, step: int) -> Tensor:
         """The model's loss, (N,): the mean over the sets of items judged."""
         if step < self.start:
@@ -188,6 +192,10 @@ class Balanced(Term):
 
     def told(self, size: int) -> None:
         self.term.told(size)
+
+    @property
+    def finish(self) -> int:
+        return self.term.finish
 
     def forward(self, out: Pass, step: int) -> Tensor:
         value, distortion = mean(self.term(out, step), out), mean(out.distortion, out)

@@ -232,6 +232,10 @@ class LatentCapacity(Term):
         super().__init__()
         self.place, self.target = place, target
 
+    @property
+    def finish(self) -> int:
+        return self.target.finish
+
     def forward(self, out: Pass, step: int) -> Tensor:
         return (mean(right(out.latents[self.place].kl), out) - self.target(step)).abs()
 

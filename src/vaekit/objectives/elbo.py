@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vaekit.model import Pass
 from vaekit.objectives.schedule import Schedule
-from vaekit.objectives.term import Term, mean
+from vaekit.objectives.term import Term, mean, owns
 
 
 class Distortion(Term):
@@ -64,6 +64,10 @@ class Capacity(Term):
         super().__init__()
         self.target = target
 
+    @property
+    def finish(self) -> int:
+        return self.target.finish
+
     def forward(self, out: Pass, step: int) -> Tensor:
         return (mean(out.rate, out) - self.target(step)).abs()
 
@@ -94,6 +98,10 @@ class Constrained(Term):
     def told(self, size: int) -> None:
         self.term.told(size)
 
+    @property
+    def finish(self) -> int:
+        return self.term.finish
+
     def forward(self, out: Pass, step: int) -> Tensor:
         return self.multiplier.detach() * mean(self.term(out, step), out)
 
@@ -101,7 +109,8 @@ class Constrained(Term):
         excess = mean(self.term(out, step), out).detach() - self.target
         # a target out of reach would drive λ to infinity, one met at once to where Adam no longer moves it
         ended = PACE * self.raw.detach() * excess.sign() >= FARTHEST
-        return -self.multiplier * torch.where(ended, 0.0, excess)
+        price = -self.multiplier * torch.where(ended, 0.0, excess)
+        return price + self.term.adversary(out, step) if owns(self.term) else price
 
     @property
     def multiplier(self) -> Tensor:

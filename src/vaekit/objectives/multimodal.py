@@ -67,11 +67,19 @@ class EachAlone(Term):
     def told(self, size: int) -> None:
         self.term.told(size)
 
+    @property
+    def finish(self) -> int:
+        return self.term.finish
+
     def forward(self, out: Pass, step: int) -> Tensor:
         total = mean(self.term(out, step), out)
         for part in range(len(self.widths)):
             total = total + self._alone(out, part, step)
         return total
+
+    def adversary(self, out: Pass, step: int) -> Tensor:
+        """What moves the term's own parameters, by whole items."""
+        return self.term.adversary(out, step)
 
     def _alone(self, out: Pass, part: int, step: int) -> Tensor:
         """The term where only one part is seen and scored, in the mean over all rows; it is 0 without that part."""

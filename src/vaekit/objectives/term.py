@@ -73,8 +73,8 @@ class Term(nn.Module, ABC):
 
     @property
     def finish(self) -> int:
-        """The step at which every weight has reached its final value."""
-        return max((w.finish for w, _ in self.parts() if isinstance(w, Schedule)), default=0)
+        """The step at which everything that it schedules has reached its final value."""
+        return 0
 
     def __add__(self, other: Term) -> Sum:
         return Sum([*self.parts(), *other.parts()])
@@ -116,6 +116,10 @@ class Sum(Term):
     def parts(self) -> list[tuple[Weight, Term]]:
         return list(zip(self.weights, self.terms, strict=True))  # type: ignore[arg-type]
 
+    @property
+    def finish(self) -> int:
+        return max(max(term.finish, end(weight)) for weight, term in self.parts())
+
     def forward(self, out: Pass, step: int) -> Tensor:
         terms = [(at(weight, step), term) for weight, term in self.parts()]
         values = [(now, mean(term(out, step), out)) for now, term in terms if now != 0]
@@ -128,7 +132,7 @@ class Sum(Term):
         return total
 
     def adversary(self, out: Pass, step: int) -> Tensor:
-        owners = [term for term in self.terms if any(p.requires_grad for p in term.parameters())]
+        owners = [term for term in self.terms if owns(term)]
         return torch.stack([term.adversary(out, step) for term in owners]).sum()  # type: ignore[operator]
 
     def __repr__(self) -> str:
@@ -138,6 +142,16 @@ class Sum(Term):
 def at(weight: Weight, step: int) -> float:
     """A weight's value at a step."""
     return weight(step) if isinstance(weight, Schedule) else weight
+
+
+def owns(term: nn.Module) -> bool:
+    """Whether a term has parameters of its own, which its adversary loss moves."""
+    return any(p.requires_grad for p in term.parameters())
+
+
+def end(weight: Weight) -> int:
+    """The step from which on a weight no longer changes."""
+    return weight.finish if isinstance(weight, Schedule) else 0
 
 
 def mean(values: Tensor, out: Pass) -> Tensor:
@@ -160,7 +174,7 @@ class _Product(Schedule):
 
     @property
     def finish(self) -> int:
-        return max(w.finish for w in (self.a, self.b) if isinstance(w, Schedule))
+        return max(end(self.a), end(self.b))
 
     def __repr__(self) -> str:
         return f"{_written(self.a)}{_written(self.b)}".removesuffix(" * ")

@@ -1,6 +1,7 @@
 """Training: one loop for every objective."""
 
 from vaekit.training.checkpoint import load_checkpoint, save_checkpoint
+from vaekit.training.goal import goal, settled
 from vaekit.training.linear import pca_start
 from vaekit.training.measure import Speed, measure
 from vaekit.training.meter import Meter
@@ -10,6 +11,7 @@ from vaekit.training.state import State
 from vaekit.training.train import Progress, averaged, fit, see_first, start, threads, train, warm_cosine
 
 __all__ = [
-    "Adam", "Fitted", "Meter", "Progress", "Speed", "State", "averaged", "fit", "fit_prior", "load_checkpoint",
-    "measure", "pca_start", "save_checkpoint", "see_first", "start", "threads", "train", "warm_cosine",
+    "Adam", "Fitted", "Meter", "Progress", "Speed", "State", "averaged", "fit", "fit_prior", "goal",
+    "load_checkpoint", "measure", "pca_start", "save_checkpoint", "see_first", "settled", "start", "threads", "train",
+    "warm_cosine",
 ]  # fmt: skip
