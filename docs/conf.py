@@ -28,6 +28,9 @@ autosummary_ignore_module_all = True  # else the modules of a package that has _
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_numpy_docstring = False
+suppress_warnings = [
+    "ref.python"
+]  # a VAE in an annotation is the model; scikit-learn's estimator has the name too
 
 
 EXAMPLE = r"^ *>>>[\s\S]*?(?=\n *\n|\Z)"

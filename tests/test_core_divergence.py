@@ -15,7 +15,7 @@ from torch.nn import functional
 from vaekit.bottlenecks import Deterministic, Latent
 from vaekit.conditional import Conditional
 from vaekit.data import Images, Vectors
-from vaekit.distributions import Bernoulli, Gaussian, Noise, PointMass
+from vaekit.distributions import Bernoulli, Gaussian, Noise, PointMass, log_prob
 from vaekit.model import VAE
 from vaekit.networks import MLP
 from vaekit.objectives import Constrained, Distortion
@@ -287,21 +287,24 @@ def test_an_adversary_brings_codes_to_the_prior() -> None:
 
 
 @pytest.mark.parametrize("kind", [Images(1, 4, 4), Vectors(6)], ids=["images", "vectors"])
-def test_the_constraint_is_met_where_the_error_is_the_tolerance(kind) -> None:
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_constraint_is_met_where_the_error_is_the_tolerance(kind, missing) -> None:
     model, objective = geco_vae(kind, latent=3, tolerance=0.5)
     (constraint,) = [term for _, term in objective.parts() if isinstance(term, Constrained)]
     error = 0.15 if kind.name == "images" else 0.5
-    state = torch.zeros(2, 3)
-    mean = model.decoder(state).mean.detach()
+    p = model.decoder(torch.zeros(2, 3))
+    mean = p.mean.detach()
+    mask = torch.rand(mean.shape, generator=torch.Generator().manual_seed(0)) < 0.5 if missing else None
     for factor, sign in ((1.0, 0), (1.01, 1), (0.99, -1)):
-        off = factor * error * torch.ones_like(mean)
-        distortion = -model.decoder(state).log_prob(mean + off).flatten(1).sum(1)
-        excess = distortion.detach() - constraint.target
-        assert (
-            torch.allclose(excess, torch.zeros(2), atol=1e-3)
-            if sign == 0
-            else bool((sign * excess > 0).all())
+        x = mean + factor * error
+        distortion = -log_prob(p, x, mask).flatten(1).sum(1).detach()
+        excess = (
+            constraint.term(SimpleNamespace(x=x, mask=mask, distortion=distortion), 0) - constraint.target
         )
+        if sign == 0:
+            torch.testing.assert_close(excess, torch.zeros(2), atol=1e-3, rtol=0)
+        else:
+            assert bool((sign * excess > 0).all())
 
 
 def test_the_repr_is_the_formula() -> None:

@@ -10,12 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import vaekit
 from vaekit import persistence
 from vaekit.bottlenecks.labelled import Labelled, told
 from vaekit.conditional import Conditional
 from vaekit.data import Images, Items, Vectors
 from vaekit.distributions import Bernoulli, Gaussian, Noise, RowNoise
 from vaekit.distributions.gumbel import GumbelSoftmax, OneHot
+from vaekit.errors import UsageError
 from vaekit.model import VAE
 from vaekit.networks import MLP
 from vaekit.objectives import Distortion, Rate
@@ -146,9 +148,41 @@ def test_the_label_loss_is_that_of_the_labelled_data_however_few_they_are() -> N
     alone = term(model(x[:2], c[:2]), 1)  # a batch without any
     log_q = class_probabilities(model, x).log()
     assert float(alone.detach()) == pytest.approx(-float(log_q[2, 1] + log_q[5, 0]) / 2, rel=0.05)
+
+
+def test_in_evaluation_the_label_loss_is_that_of_the_batch_and_nothing_is_learned() -> None:
+    model, x = tiny(), bits()
+    term = LabelLoss((5,), 3, rows=4, memory=16).double()
+    c = torch.zeros(6, 3).double()
+    c[2, 1] = c[5, 0] = 1
+    term(model(x, torch.eye(3).double()[[0, 1, 2, 0, 1, 2]]), 0)  # what was trained on has other labels
     term.eval()
-    term(model(x, c), 2)
-    assert int(term.count) == 4 - 2  # in evaluation nothing is learned
+    log_q = class_probabilities(model, x).log()
+    expected = -float(log_q[2, 1] + log_q[5, 0]) / 2
+    assert float(term(model(x, c, samples=2), 1).detach()) == pytest.approx(expected)
+    assert float(term(model(x, 0 * c), 1).detach()) == float(term(model(x), 1).detach()) == 0
+    assert int(term.count) == 6
+
+
+def test_a_run_classifies_and_takes_another_prior(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 300)
+    x = rng.normal(size=(300, 4)) + 6 * y[:, None]
+    np.savez(tmp_path / "few.npz", x=x, y=np.where(np.arange(300) < 30, np.array(["low", "high"])[y], ""))
+    quick = dict(threads=1, patience=0, quiet=True, batch_size=32, evaluate_every=60)
+    run = vaekit.fit(
+        tmp_path / "few.npz", preset="semi_supervised_vae", steps=60, out=tmp_path / "run", **quick
+    )
+    found = run.classify(x)
+    assert found.shape == (300, 2) and np.allclose(found.sum(1), 1, atol=1e-5)
+    right = np.array(run.kind.labels)[found.argmax(1)] == np.array(["low", "high"])[y]
+    assert right.mean() > 0.95
+    for prior in ("mixture", "flow"):
+        told = run.fit_prior(tmp_path / "few.npz", prior, components=2, steps=3, quiet=True)
+        assert math.isfinite(told["elbo"]) and np.isfinite(run.sample(3, where={"label": "low"})).all()
+    other = vaekit.fit(x, steps=2, out=tmp_path / "other", **quick)
+    with pytest.raises(UsageError, match="does not classify"):
+        other.classify(x)
 
 
 def test_the_label_loss_keeps_the_last_and_nothing_before_any() -> None:

@@ -121,7 +121,7 @@ def test_the_optimal_scale_is_given_by_sigma_vae() -> None:
 def test_a_posterior_with_every_covariance() -> None:
     seen = items(table())
     for latent in (1, 3, 9):
-        model, _ = presets.vae(seen.kind, latent, full_covariance=True)
+        model, _ = presets.full_covariance_vae(seen.kind, latent)
         assert pca_start(model, seen)
         is_the_linear_solution(model, seen, latent)
 

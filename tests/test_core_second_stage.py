@@ -25,7 +25,7 @@ from vaekit.distributions.affine import Affine
 from vaekit.distributions.autoregressive import Autoregressive
 from vaekit.distributions.full_mixture import FullMixture
 from vaekit.distributions.transported import Transported
-from vaekit.errors import UsageError
+from vaekit.errors import DivergedError, UsageError
 from vaekit.evaluation import evaluate
 from vaekit.persistence import load, save
 from vaekit.priors import StandardNormal
@@ -549,6 +549,23 @@ def test_every_prior_is_fitted_by_its_name(numbers, tmp_path) -> None:
         told = run.fit_prior(numbers, name, steps=2, quiet=True)
         assert told["steps"] == 2 and math.isfinite(told["elbo"])
         assert np.isfinite(run.sample(3)).all() and np.isfinite(run.log_likelihood(numbers, samples=2)).all()
+
+
+def test_a_prior_whose_loss_is_never_finite_is_not_taken_over(numbers, tmp_path, monkeypatch) -> None:
+    run = vaekit.fit(numbers, out=tmp_path / "run", **QUICK)
+    kept = (tmp_path / "run" / "model" / "weights.safetensors").read_bytes()
+    monkeypatch.setattr(
+        "vaekit.training.second_stage._loss", lambda *_: torch.full((2,), torch.nan, requires_grad=True)
+    )
+    monkeypatch.setattr(
+        torch.autograd, "grad", lambda loss, parameters: [torch.zeros_like(p) for p in parameters]
+    )
+    with pytest.raises(DivergedError, match="its own") as caught:
+        run.fit_prior(numbers, "flow", steps=3, quiet=True)
+    assert (
+        caught.value.code == "E501"
+        and (tmp_path / "run" / "model" / "weights.safetensors").read_bytes() == kept
+    )
 
 
 ERRORS = [

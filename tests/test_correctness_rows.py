@@ -387,7 +387,7 @@ def test_a_walk_through_a_stack_stays_where_the_variables_above_put_those_below(
 
 def test_a_constrained_term_is_told_the_number_of_data() -> None:
     inner = DecomposedRate()
-    (Distortion() + Constrained(inner, 1.0)).told(321)
+    (Distortion() + Constrained(inner, 1.0)).told(Items(torch.zeros(321, 1)))
     assert inner._told == 321
 
 

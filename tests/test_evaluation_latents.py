@@ -15,11 +15,12 @@ from torch.distributions import Categorical, MultivariateNormal
 from vaekit.bottlenecks import Variational
 from vaekit.bottlenecks.deterministic import Deterministic
 from vaekit.conditional import Conditional
-from vaekit.data import Items
+from vaekit.data import Items, Vectors
 from vaekit.distributions import Fixed, FullGaussian, Gaussian, Noise
 from vaekit.evaluation.codebook import codebook_perplexity
 from vaekit.evaluation.latents import _own_and_aggregated, information
 from vaekit.model import VAE
+from vaekit.networks import MLP
 from vaekit.priors import StandardNormal
 
 D, LATENT = 4, 2
@@ -113,6 +114,15 @@ def test_codes_without_a_density_have_no_information() -> None:
     model = VAE(nn.Identity(), Deterministic(), Conditional(nn.Linear(D, D), Gaussian(Fixed(1.0))))
     with pytest.raises(ValueError, match="deterministic"):
         information(model, Items(torch.zeros(5, D)))
+
+
+def test_a_prior_that_hears_a_condition_is_refused() -> None:
+    own = Conditional(nn.Linear(2, Gaussian().size(LATENT)), Gaussian())
+    part = Variational(Conditional(nn.Linear(D, Gaussian().size(LATENT)), Gaussian()), own)
+    model = VAE(MLP(D, D, condition=2), part, Conditional(nn.Linear(LATENT, D), Gaussian(Fixed(1.0))))
+    items = Items(torch.zeros(5, D), Vectors(D, labels=("a", "b"), conditional=True), torch.zeros(5).long())
+    with pytest.raises(ValueError, match="depends on a condition"):
+        information(model, items)
 
 
 def test_two_latent_variables_are_refused(rng) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from vaekit import presets
-from vaekit.data import Vectors, as_items
-from vaekit.objectives import Capacity, Constrained, Distortion, Rate, linear
+from vaekit.data import Items, Vectors, as_items
+from vaekit.objectives import Capacity, Constrained, Distortion, Rate, StickingTheLanding, linear
 from vaekit.objectives.adversarial import Adversarial, Balanced
 from vaekit.objectives.disentangle import LatentCapacity
 from vaekit.objectives.multimodal import EachAlone
@@ -28,18 +30,33 @@ def test_weights_count_as_they_end() -> None:
     assert ends > goal(model, Distortion() + 1.0 * Rate(), ITEMS, 50) > goal(model, Distortion(), ITEMS, 50)
 
 
-def test_it_is_the_mean_of_the_term_over_whole_batches() -> None:
+def test_every_item_counts_once() -> None:
     model, _ = model_of()
     with torch.no_grad():
         rates = model.eval()(ITEMS.batch(torch.arange(100)).x).rate
-    assert goal(model, Rate(), ITEMS, 30) == pytest.approx(float(rates[:90].mean()), rel=1e-6)
-    assert goal(model, Rate(), ITEMS, 1_000) == pytest.approx(float(rates.mean()), rel=1e-6)
+    for size in (7, 30, 99, 1_000):
+        assert goal(model, Rate(), ITEMS, size) == pytest.approx(float(rates.mean()), rel=1e-5)
+
+
+def test_weights_of_items_count() -> None:
+    class First(Items):
+        """The first thirty count five times, the others not at all."""
+
+        def batch(self, rows, noise=None):
+            return replace(super().batch(rows, noise), weight=torch.where(rows < 30, 5.0, 0.0))
+
+    model, _ = model_of()
+    few = ITEMS.subset(torch.arange(30))
+    for size in (20, 100):
+        for term in (Rate(), 1.0 * Rate(), StickingTheLanding(500)):
+            expected = goal(model, term, few)
+            assert goal(model, term, First(ITEMS.raw, ITEMS.kind), size) == pytest.approx(expected, rel=0.02)
 
 
 def test_nothing_is_changed_by_measuring() -> None:
     for name in ("vae", "wae_mmd", "vq_vae", "beta_tc_vae", "dreg"):
         model, objective = model_of(getattr(presets, name))
-        objective.told(100)
+        objective.told(ITEMS)
         kept = {key: t.clone() for key, t in model.state_dict().items()}
         drawn = torch.get_rng_state()
         assert goal(model, objective, ITEMS) == goal(model, objective, ITEMS)

@@ -434,10 +434,26 @@ def test_another_objective_chooses_by_itself(tmp_path, monkeypatch, preset) -> N
     assert run.facts["best_step"] == 20
 
 
+def test_numbers_that_left_the_finite_ones_for_a_while_end_nothing(tmp_path, monkeypatch) -> None:
+    calls = iter(range(100))
+
+    def sometimes(*given):
+        if next(calls) in (1, 2):
+            raise DataError("E206", "some items are not finite.")
+        return evaluation.evaluate(*given)
+
+    monkeypatch.setattr("vaekit.fitting.evaluate", sometimes)
+    run = fit(table(40), tmp_path / "run", preset="beta_vae", steps=12, evaluate_every=4)
+    assert [record["elbo"] is None for record in heldout(run)] == [True, False, False]
+    assert run.facts["best_step"] in (8, 12) and math.isfinite(run.metrics["elbo"])
+
+
 def test_where_a_critic_moves_the_objective_the_newest_weights_are_kept(tmp_path) -> None:
     for preset in ("factor_vae", "geco_vae"):
         run = fit(table(40), tmp_path / preset, preset=preset, steps=40, lr=0.05, evaluate_every=8)
-        assert run.facts["best_step"] == 40
+        assert run.facts["best_step"] == 40 and events(run) == []
+    run = fit(table(40), tmp_path / "asked", preset="geco_vae", steps=40, evaluate_every=2, patience=1)
+    assert run.facts["steps"] == 40 and "trained to its end" in events(run)[0]
 
 
 def test_training_stops_early_and_says_so(tmp_path) -> None:

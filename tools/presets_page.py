@@ -18,11 +18,24 @@ Every named variant of the field is a short composition of the same parts: a fun
 NAME` says the same as this page. `Distortion()` is −log p(x | z) and `Rate()` is KL(q(z | x) ‖ p(z)), both in nats per
 datum.
 
+| what for | preset |
+|---|---|
+| a first model, likelihood bounds, odd items | `vae` |
+| likelier items, tighter bounds | `top_down_vae`, `iwae`, `vamp_prior_vae` |
+| new items like the old ones | any, then `vaekit fit-prior RUN SOURCE`; given a label: `conditional_vae` |
+| real values, smooth pictures | `sigma_vae`; with an error of your choice: `geco_vae` |
+| a dimension for each factor | `beta_tc_vae` |
+| discrete codes, tokens | `vq_vae`, `fsq_vae`, `rvq_vae` |
+| lines of text, strong decoders | `free_bits_vae`, `bn_vae` |
+| classes from a few labels | `semi_supervised_vae`, then `vaekit classify` |
+| several parts, any of which may be missing | `mopoe` |
+| codes alone, without a likelihood | `autoencoder`, `wae_mmd` |
+
 Each was held against its own ablation on real data, three seeds: the figures are in `benchmarks/claims.md`. What did
 not beat its ablation says so here.
 """
 NOTE = "<!-- Written by tools/presets_page.py from the docstrings; edit those. -->"
-HEAD = "# The presets\n\n" + NOTE + "\n\n" + re.sub(r"(?<=\S)\n(?=\S)", " ", INTRODUCTION)
+HEAD = "# The presets\n\n" + NOTE + "\n\n" + re.sub(r"(?<=\S)\n(?=[^\s|])", " ", INTRODUCTION)
 
 
 def page() -> str:

@@ -26,7 +26,9 @@ app = typer.Typer(
 )
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
-Sources = "A folder of images, a table (.csv, .parquet, .xlsx), .npy, .npz, .mtx, IDX, an image, or digits."
+Sources = (
+    "A folder of images, a table (.csv, .parquet, .xlsx), lines (.txt), .npy, .npz, .mtx, IDX, or digits."
+)
 SourcePath = Annotated[str, typer.Argument(metavar="SOURCE", help=Sources, show_default=False)]
 Out = Annotated[Path, typer.Option("--out", help="Where to write; the suffix says what.", show_default=False)]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
@@ -75,7 +77,9 @@ def train(
     ] = None,
     val: Annotated[str | None, typer.Option(help="Held-out data; otherwise a tenth is held out.")] = None,
     key: Annotated[str | None, typer.Option(help="Which array of an .npz.")] = None,
-    kind: Annotated[str | None, typer.Option(help="images, vectors, table or counts. [auto]")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="images, vectors, table, counts, sequences or parts. [auto]")
+    ] = None,
     likelihood: Annotated[str | None, typer.Option(help="The family of p(x|z). [auto]")] = None,
     binarize: Annotated[str | None, typer.Option(help="none, threshold or dynamic. [auto]")] = None,
     image_size: Annotated[
@@ -114,7 +118,10 @@ def train(
     if dry_run:
         return _card(source, configure(source, options))
     run = fit(source, out=out, fresh=fresh, quiet=quiet, minimum=20, **options)
-    text = f"{described(_trained(run))}\nreport:  {run.path}/report.html"
+    from vaekit.report.words import advice
+
+    notes = [f"note: {sentence}" for sentence in advice(run.facts, run.history, {}, source)]
+    text = "\n".join([described(_trained(run)), *notes, f"report:  {run.path}/report.html"])
     return {**_trained(run), "text": text}
 
 
@@ -157,6 +164,7 @@ def evaluate(
     """ELBO, rate, distortion, −log p(x) by importance sampling, bits per dimension, active units; nats per datum."""
     opened = _open(run)
     items = opened.items(source)
+    seen = opened.seen(source, len(items))
     if limit is not None:
         import torch
 
@@ -165,7 +173,10 @@ def evaluate(
         raise UsageError("E103", "--bound and --curve exclude each other.", hint="give one of them")
     if bound:
         return _bounds(opened.bounds(items, samples, seed))
-    return _curve(opened.curve(items, seed)) if curve else opened.evaluate(items, samples, seed)
+    if curve:
+        return _curve(opened.curve(items, seed))
+    found = opened.evaluate(items, samples, seed)
+    return {**found, "text": "\n".join([described(found), *seen])}
 
 
 def _bounds(found: dict[str, Any]) -> dict[str, Any]:
@@ -216,12 +227,12 @@ def score(
         outputs.write_table(_tabular(out), table)
     result = {"n": len(found.score), "flagged": int(found.flag.sum()), "alpha": alpha, "out": str(out)}
     least = 1 / (1 + len((opened.about.get("calibration") or {}).get("scores") or []))
-    if budget is not None or least <= alpha:
-        return result
-    note = (
-        f"note: so few were held out that no p-value is below {least:.2g}: --alpha {least:.2g} or --budget N"
-    )
-    return {**result, "text": f"{described(result)}\n{note}"}
+    notes = opened.seen(source, len(found.score))
+    if budget is None and least > alpha:
+        notes.append(
+            f"note: so few were held out that no p-value is below {least:.2g}: --alpha {least:.2g} or --budget N"
+        )
+    return {**result, "text": "\n".join([described(result), *notes])}
 
 
 # ---------------------------------------------------------------------- items
@@ -305,6 +316,18 @@ def encode(run: RunPath, source: SourcePath, out: Out) -> dict[str, Any]:
         columns |= {f"std_{d}": std[:, d] for d in range(mean.shape[1])}
         outputs.write_table(_tabular(out), columns)
     return {"n": len(mean), "latent": mean.shape[1], "out": str(out)}
+
+
+@command("classify")
+def classify(run: RunPath, source: SourcePath, out: Out) -> dict[str, Any]:
+    """Each item's most probable label and the probability of every one, by a model that finds labels."""
+    from vaekit import outputs
+
+    opened = _open(run)
+    found, labels = opened.classify(source), opened.kind.labels
+    columns = {f"p_{name}": found[:, i] for i, name in enumerate(labels)}
+    outputs.write_table(_tabular(out), {"label": [labels[i] for i in found.argmax(1)], **columns})
+    return {"n": len(found), "labels": len(labels), "out": str(out)}
 
 
 @command("decode")
@@ -398,7 +421,7 @@ def presets(
 
 
 def _chapters(found: list[dict[str, Any]]) -> list[str]:
-    """The presets by chapter: name, what differs, and what is minimised."""
+    """The presets by chapter: name, what differs, when to use it, and what is minimised."""
     from vaekit.presets import CHAPTERS
 
     lines = []
@@ -409,8 +432,8 @@ def _chapters(found: list[dict[str, Any]]) -> list[str]:
             lines += [
                 f"  {entry['name']:24} {entry['summary']} ({_first(entry['authors'])} {entry['year']}){note}"
             ]
-            lines += [f"  {'':24} {entry['objective']}"]
-    return [*lines[1:], "", "vaekit presets NAME says when to use one, and its options."]
+            lines += [f"  {'':24} {entry['advice']}", f"  {'':24} {entry['objective']}"]
+    return [*lines[1:], "", "vaekit presets NAME says one's source, options and kinds of data."]
 
 
 def _first(authors: str) -> str:

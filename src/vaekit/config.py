@@ -32,7 +32,8 @@ class Config(BaseModel):
         lr: Highest learning rate; it warms up over the first 2 % and falls along a cosine.
         clip: Largest gradient norm; None leaves it to the size of the data, 0 never clips.
         average: Decay of a moving average of the weights, which is then what is saved; 0 keeps none.
-        patience: Evaluations without a better held-out figure before stopping early; 0 never does.
+        patience: Evaluations without a better held-out figure before stopping early; 0 never does, nor does an
+            objective that a critic or a multiplier changes along the way.
         seed: Of weights, data order and noise.
         device: auto, cpu or cuda.
         labels, val, key, kind, likelihood, binarize, columns, image_size: How the data are read; `columns` says what

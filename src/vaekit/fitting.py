@@ -21,7 +21,7 @@ from vaekit import config as configuration
 from vaekit import files, outputs, pages, persistence
 from vaekit.config import Config
 from vaekit.data import Items, Kind
-from vaekit.errors import DivergedError, ResourceError
+from vaekit.errors import DataError, DivergedError, ResourceError
 from vaekit.evaluation import evaluate
 from vaekit.evaluation.calibration import calibration, spaced
 from vaekit.objectives import Distortion, Rate, Term, at
@@ -132,8 +132,8 @@ class Fitting:
                     now.fraction, {"step": now.step, **meter.figures(self.volume), **self._latest()}
                 )
             if now.step % (self.config.evaluate_every or 1) == 0 or now.fraction >= 1:
-                self._evaluate(now.step, now.lr, meter)
                 self._check_finite(now)
+                self._evaluate(now.step, now.lr, meter)
                 if self._enough(now):
                     return
             if stop.signum or time.monotonic() - saved > SAVE_EVERY:
@@ -179,6 +179,8 @@ class Fitting:
                 chosen.at_most = chosen.at_most or (fitting if chosen.time else min(DEFAULT_STEPS, fitting))
             began = time.perf_counter()
             evaluate(model.eval(), self.watched)
+            if settled(objective) and not _sides(objective):
+                goal(model, objective, self.watched, chosen.batch_size)
             # an evaluation looks at held-out and at training data; together they take at most a tenth of the time
             self.looking = time.perf_counter() - began
             rarest = math.ceil(20 * self.looking / speed.step)
@@ -216,10 +218,19 @@ class Fitting:
         with averaged(self.model, self.state.average):
             self.model.eval()
             for split, items in (("train", self.seen), ("heldout", self.watched)):
-                self._record(step, lr, split, evaluate(self.model, items), meter)
+                self._record(step, lr, split, self._figures(items), meter)
             self._keep_best(step, self.history[-1])
             self.model.train()
         meter.clear()
+
+    def _figures(self, items: Items) -> dict[str, Any]:
+        """The figures of an evaluation; None each where the model's numbers have left the finite ones."""
+        try:
+            return evaluate(self.model, items)
+        except DataError as error:  # the data themselves were looked at when they were read
+            if error.code != "E206":
+                raise
+            return dict.fromkeys(("elbo", "rate", "distortion", "active_units"))
 
     def _record(self, step: int, lr: float, split: str, found: dict[str, Any], meter: Meter) -> None:
         figures = {name: found[name] for name in ("elbo", "rate", "distortion", "active_units")}
@@ -238,17 +249,9 @@ class Fitting:
         return sum(weights) if weights else None
 
     def _is_elbo(self) -> bool:
-        """Whether the objective ends as what the best is chosen by, and not as another balance of its two sides."""
-        return all(weight == 1 and self._is_side(term) for weight, term in self._final())
-
-    def _final(self) -> list[tuple[float, Term]]:
-        """The objective's terms, with the weights that they end with."""
-        return [(at(weight, self.objective.finish), term) for weight, term in self.objective.parts()]
-
-    @staticmethod
-    def _is_side(term: Term) -> bool:
-        """Whether a term is one of the two sides of the ELBO as every evaluation measures them."""
-        return isinstance(term, Distortion) or (isinstance(term, Rate) and not term.free)
+        """Whether the objective ends as −ELBO, and not as another balance of its two sides."""
+        sides = _sides(self.objective)
+        return sides is not None and all(weight == 1 for weight, _ in sides)
 
     def _keep_best(self, step: int, record: dict[str, Any]) -> None:
         """The best by what training ends at, on held-out data; the newest where a critic or a multiplier moves that."""
@@ -261,10 +264,10 @@ class Fitting:
 
     def _goal(self, record: dict[str, Any]) -> float | None:
         """The objective on the watched items, its weights at their last values; None where it is not finite."""
-        final = self._final()
-        if all(self._is_side(term) for _, term in final):  # measured already
-            sides = [(w, record["rate" if isinstance(term, Rate) else "distortion"]) for w, term in final]
-            return None if any(side is None for _, side in sides) else sum(w * side for w, side in sides)
+        sides = _sides(self.objective)
+        if sides is not None:  # measured already
+            found = [(weight, record[name]) for weight, name in sides]
+            return None if any(side is None for _, side in found) else sum(w * side for w, side in found)
         value = goal(self.model, self.objective, self.watched, self.config.batch_size)
         return value if math.isfinite(value) else None
 
@@ -286,6 +289,10 @@ class Fitting:
             )
 
     def _note_warm_up(self, steps: int) -> None:
+        if "patience" in self.asked and not settled(self.objective):
+            self._event(
+                0, "no early stopping: what is trained changes along the way, so it is trained to its end"
+            )
         if self.objective.finish > steps:
             self._event(0, f"the warm-up ends at step {self.objective.finish}, after training does ({steps})")
 
@@ -380,6 +387,14 @@ class Fitting:
         files.write_json(self.path / "data_card.json", self.data.card)
         files.write(self.path / "events.jsonl", "".join(json.dumps(event) + "\n" for event in self.events))
         files.write(self.path / "README.md", pages.folder(facts))
+
+
+def _sides(objective: Term) -> list[tuple[float, str]] | None:
+    """The weights that distortion and rate end with, where the objective is made of these two alone."""
+    parts = [(at(weight, objective.finish), term) for weight, term in objective.parts()]
+    if not all(isinstance(t, Distortion) or (isinstance(t, Rate) and not t.free) for _, t in parts):
+        return None
+    return [(weight, "rate" if isinstance(term, Rate) else "distortion") for weight, term in parts]
 
 
 def _volume(kind: Kind, items: Items) -> float:

@@ -63,7 +63,10 @@ def _condition(kind: Kind, config: Config) -> None:
     taken = ABOUT[config.preset].kinds
     if kind.name not in taken:
         message = f"the preset {config.preset} is not for {kind.name}; it takes {', '.join(taken)}."
-        raise UsageError("E105", message, hint="vaekit presets")
+        others = [
+            name for name, about in ABOUT.items() if kind.name in about.kinds and not about.experimental
+        ]
+        raise UsageError("E105", message, hint=f"--preset {', or '.join(others[:3]) or 'vae'}")
     if ABOUT[config.preset].labels:
         if not kind.condition_width:
             hint = "--labels KEY, or a folder with one sub-folder for each label"

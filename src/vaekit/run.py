@@ -21,6 +21,7 @@ from vaekit.distributions import MEAN, Noise
 from vaekit.errors import DataError, FileError, UsageError, VaekitError, nearest
 from vaekit.evaluation import bounds, codes, curve, evaluate, log_likelihoods, scores
 from vaekit.prepare import labelled_items
+from vaekit.progress import described
 from vaekit.report import write_report
 
 CHUNK = 1_024  # items at once
@@ -84,6 +85,20 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """Figures on the held-out data, nats per datum."""
         return self.about.get("metrics") or {}
+
+    def seen(self, source: Any, count: int) -> list[str]:
+        """What to know of figures of a source that the run was trained on itself: a note, or nothing.
+
+        Args:
+            source: What was pointed at.
+            count: How many items it has.
+        """
+        data = self.facts.get("data") or {}
+        trained, held = data.get("count") or 0, data.get("heldout") or 0
+        if data.get("path") != str(source) or count != trained + held:
+            return []
+        told = described({name: self.metrics.get(name) for name in ("elbo", "distortion")})
+        return [f"note: {trained} of these {count} items were trained on; held out: {told}"]
 
     # ------------------------------------------------------------------ data in and out
 
@@ -169,6 +184,18 @@ class Run:
         """Latent codes: the mean of q(z | x), (N, D), and with `return_std` its standard deviation too."""
         found = codes(self.model, self.items(data))
         return (found.mean.numpy(), found.std.numpy()) if return_std else found.mean.numpy()
+
+    def classify(self, data: Any) -> np.ndarray:
+        """q(y | x) of every class, (N, K), in the order of `kind.labels`.
+
+        Raises:
+            UsageError: E106 the model does not classify.
+        """
+        if not hasattr(self.model.bottleneck, "classify"):
+            message = f"{self.about.get('preset', 'this model')} does not classify."
+            raise UsageError("E106", message, hint="train with --preset semi_supervised_vae and --labels")
+        batches = self.items(data).batches(CHUNK)
+        return torch.cat([operations.class_probabilities(self.model, b.x, b.mask) for b in batches]).numpy()
 
     def decode_x(self, z: Any, where: Mapping[str, str] | None = None, seed: int = 0) -> Batch:
         """As `decode`, in the model's own space."""
@@ -307,7 +334,7 @@ class Run:
         if not self.model.bottleneck.stochastic and getattr(self.model.bottleneck, "prior", None) is None:
             name = self.about.get("preset", "this model")
             message = f"{name} has no prior: it cannot be sampled or give likelihoods."
-            raise UsageError("E106", message, hint="train with --preset vae")
+            raise UsageError("E106", message, hint="vaekit fit-prior RUN SOURCE, or --preset vae")
 
     @property
     def _width(self) -> int:

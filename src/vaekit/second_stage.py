@@ -126,7 +126,7 @@ def composed(run: Run, choice: Choice) -> nn.Module:
         latents = "codes" if codes else "continuous latents, not codes"
         message = f"--prior {choice.name} is not for this model, which has {latents}."
         raise UsageError("E106", message, hint=fitting)
-    condition = run.kind.condition_width if run.kind.conditional else 0
+    condition = run.kind.condition_width if run.kind.conditional and run.model.bottleneck.prior_heard else 0
     with Noise(choice.seed, "prior weights").torch():
         return _made(run, choice, top.shape[1:], condition)
 

@@ -83,10 +83,12 @@ class Bottleneck(nn.Module, ABC):
     Attributes:
         stochastic: Whether q is a distribution with a density, so that rate and likelihood exist.
         prior_of: Place, in the record, of the variable whose prior `with_prior` replaces.
+        prior_heard: Whether that prior is told the condition.
     """
 
     stochastic = True
     prior_of = 0
+    prior_heard = True
 
     @abstractmethod
     def forward(

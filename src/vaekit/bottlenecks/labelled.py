@@ -53,6 +53,7 @@ class Labelled(Bottleneck):
     """
 
     prior_of = 1  # z, not the label
+    prior_heard = False  # z is what the label leaves open
     log_frequencies: Tensor
 
     def __init__(

@@ -29,7 +29,7 @@ from vaekit.distributions import (
 from vaekit.errors import DataError
 from vaekit.networks import DECODER_GAIN, MLP, ConvDecoder, ConvEncoder
 from vaekit.networks.blocks import Activated
-from vaekit.networks.conv import sides
+from vaekit.networks.conv import default_widths, sides
 from vaekit.networks.maps import MapDecoder, MapEncoder
 from vaekit.networks.pyramid import DensePyramid, FinestDecoder, Pyramid, level_widths
 from vaekit.recipes import configurable
@@ -210,6 +210,9 @@ class Images(Kind):
         if math.prod(self.shape) <= MLP_VALUES:
             return MLP(inputs, (channels, self.height, self.width), condition=condition, gain=DECODER_GAIN)
         return ConvDecoder(inputs, (channels, self.height, self.width), condition=condition)
+
+    def classifier(self, outputs: int) -> nn.Module:
+        return ConvEncoder(self.shape, outputs, [width // 2 for width in default_widths(self.shape)])
 
     @property
     def grid(self) -> tuple[int, ...]:

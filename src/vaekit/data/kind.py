@@ -69,6 +69,10 @@ class Kind(ABC):
     def decoder(self, inputs: int, family: Family | None = None, condition: int = 0) -> nn.Module:
         """A sensible network from `inputs` numbers to the parameters of a likelihood for one item."""
 
+    def classifier(self, outputs: int) -> nn.Module:
+        """A sensible network from one item to features that tell its class."""
+        return self.encoder(outputs)
+
     @property
     def grid(self) -> tuple[int, ...]:
         """Positions of a map of features, (G,) for items without a plane: where codes of a codebook stand."""

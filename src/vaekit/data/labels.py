@@ -20,7 +20,8 @@ MOST_CLASSES = 1000  # more different labels than this are identifiers or measur
 def index_labels(values: Any, count: int, where: object = "") -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels as class indices, the classes in sorted order.
 
-    Whole numbers keep their order; -1 beside classes 0, 1, … means unknown, as in scikit-learn.
+    Whole numbers keep their order; -1 beside classes 0, 1, … means unknown, as in scikit-learn, and among words it is
+    the empty one.
 
     Args:
         values: (N,) or (N, 1) numbers or words.
@@ -45,6 +46,8 @@ def index_labels(values: Any, count: int, where: object = "") -> tuple[np.ndarra
         message = f"there are {len(classes)} different labels; at most {MOST_CLASSES} can be classes."
         raise DataError("E214", message, where=where)
     if column.dtype.kind == "i" and len(classes) > 2 and classes[0] == -1:
+        return index - 1, _names(classes[1:])
+    if column.dtype.kind in "US" and len(classes) > 2 and not classes[0]:
         return index - 1, _names(classes[1:])
     return index, _names(classes)
 

@@ -45,6 +45,7 @@ class Mixed(D.Distribution):
     """
 
     arg_constraints: dict = {}
+    support = D.constraints.real_vector
     has_rsample = False
 
     def __init__(self, weights: Tensor, loc: Tensor, scale: Tensor) -> None:

@@ -75,7 +75,8 @@ class Transported(D.Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """log p, (N, D) → (N,); no gradient follows it."""
-        value, probes = value.detach(), _probes(value)
+        value = value.detach()
+        probes = _probes(value)
         state = torch.cat([value, value.new_zeros(len(value), 1)], 1)  # (N, D + 1): u and −∫ div
         steps = -(-self.steps // 2)
         for i in range(steps, 0, -1):

@@ -1,6 +1,6 @@
 """How far the bounds are from the likelihood, and what a trained decoder could do at every rate.
 
-ELBO ≤ E[IWAE(K)] ≤ E[AIS] ≤ log p(x)
+ELBO ≤ E[IWAE(K)] ≤ log p(x),  ELBO ≤ E[AIS] ≤ log p(x): each tighter for more draws K or steps
 p_β(z | x) = p(z) p(x | z)^β / Z_β(x):  rate KL(p_β ‖ p),  distortion E_{p_β}[−log p(x | z)]
 """
 

@@ -29,11 +29,13 @@ class Features:
     Attributes:
         net: (M, D) inputs → (M, K).
         shift, scale: (D,) or (), taken from and divided out of the flattened data.
+        far: Where what is left is cut off, on both sides of zero.
     """
 
     net: nn.Module
     shift: Tensor
     scale: Tensor
+    far: float = math.inf
 
     @torch.no_grad()
     def __call__(self, images: Any) -> np.ndarray:
@@ -44,7 +46,7 @@ class Features:
 
     def scaled(self, rows: Tensor) -> Tensor:
         """Flat rows (M, D) as the network sees them."""
-        return ((rows - self.shift) / self.scale).clamp(-FAR, FAR)
+        return ((rows - self.shift) / self.scale).clamp(-self.far, self.far)
 
 
 def classifier_features(
@@ -78,7 +80,7 @@ def classifier_features(
             f"not {len(names)} in {classes.shape}"
         )
     whole = fit_classifier(_rows(images), torch.from_numpy(classes), seed, size, steps)
-    return Features(nn.Sequential(*list(whole.net.children())[:-1]), whole.shift, whole.scale)
+    return Features(nn.Sequential(*list(whole.net.children())[:-1]), whole.shift, whole.scale, whole.far)
 
 
 def random_features(shape: Sequence[int], seed: int = 0, size: int = 64) -> Features:
@@ -130,6 +132,7 @@ def fit_classifier(
         _network(rows.shape[1], size, int(classes.max()) + 1, seed),
         rows.mean(0),
         torch.where(scale > 0, scale, 1.0),
+        FAR,
     )
     noise = Noise(seed, "classifier batches")
     optimizer = torch.optim.AdamW(start.net.parameters(), lr=1e-3, weight_decay=decay, fused=True)

@@ -82,7 +82,8 @@ def information(model: VAE, items: Items, size: int = 2_000, seed: int = 0) -> I
         seed: Of the choice of data and of the codes.
 
     Raises:
-        ValueError: The model is deterministic, or has more than one latent variable.
+        ValueError: The model is deterministic, has more than one latent variable, or a prior that depends on a
+            condition.
 
     Source: Hoffman, Johnson (2016), ELBO surgery: yet another way to carve up the variational evidence lower bound.
     """
@@ -102,6 +103,11 @@ def _one_latent(model: VAE, items: Items, count: int, seed: int) -> Latent:
     latents = model.bottleneck(features, batch.c, noise=Noise(seed, "information: codes"))[1]
     if len(latents) != 1:
         raise ValueError(f"one latent variable has an aggregated posterior; this model has {len(latents)}")
+    p = latents[0].prior
+    if batch.c is not None and len(p.batch_shape) + len(p.event_shape) == latents[0].z.dim():
+        raise ValueError(
+            "the prior depends on a condition, so that codes of all conditions together have none to be held against"
+        )
     return latents[0]
 
 

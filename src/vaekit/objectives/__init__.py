@@ -4,7 +4,7 @@ from vaekit.objectives.adversarial import Adversarial, Balanced, DecoderOnly, Fe
 from vaekit.objectives.adversarial_prior import AdversarialPrior
 from vaekit.objectives.disentangle import DIP1, DIP2, DecomposedRate, DensityRatioTC, LatentCapacity
 from vaekit.objectives.divergence import MMD, CodeNorm, DecoderNorm, GradientPenalty, SlicedWasserstein
-from vaekit.objectives.elbo import Capacity, Constrained, Distortion, Penalty, Rate
+from vaekit.objectives.elbo import Capacity, Constrained, Distortion, Excess, Penalty, Rate
 from vaekit.objectives.game import Hinge, NonSaturating
 from vaekit.objectives.importance import (
     CombinedImportanceWeighted,
@@ -19,8 +19,8 @@ from vaekit.objectives.term import Player, Sum, Term, at, mean
 __all__ = [
     "Adversarial", "AdversarialPrior", "Balanced", "Capacity", "CodeNorm", "CombinedImportanceWeighted",
     "Constrained", "DIP1", "DIP2", "DecoderNorm", "DecoderOnly", "DecomposedRate", "DensityRatioTC",
-    "Distortion", "DoublyReparameterized", "EachAlone", "ExpertRates", "FeatureMatching", "GradientPenalty",
-    "Hinge", "ImportanceWeighted", "LatentCapacity", "MMD", "MultiplyImportanceWeighted", "NonSaturating",
-    "PartiallyImportanceWeighted", "Penalty", "Player", "Rate", "Reconstructions", "Schedule",
+    "Distortion", "DoublyReparameterized", "EachAlone", "Excess", "ExpertRates", "FeatureMatching",
+    "GradientPenalty", "Hinge", "ImportanceWeighted", "LatentCapacity", "MMD", "MultiplyImportanceWeighted",
+    "NonSaturating", "PartiallyImportanceWeighted", "Penalty", "Player", "Rate", "Reconstructions", "Schedule",
     "SlicedWasserstein", "StickingTheLanding", "Sum", "Term", "after", "at", "cyclical", "linear", "mean",
 ]  # fmt: skip

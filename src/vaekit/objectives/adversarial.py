@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from vaekit.data import Items
 from vaekit.distributions import ambient, center
 from vaekit.model import Pass
 from vaekit.objectives.game import Game, Hinge
@@ -190,8 +191,8 @@ class Balanced(Term):
         super().__init__()
         self.term, self.share, self.samples = term, share, term.samples
 
-    def told(self, size: int) -> None:
-        self.term.told(size)
+    def told(self, items: Items) -> None:
+        self.term.told(items)
 
     @property
     def finish(self) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vaekit.bottlenecks import Latent
+from vaekit.data import Items
 from vaekit.distributions import center, right
 from vaekit.model import Pass
 from vaekit.objectives.decomposition import decompose
@@ -54,8 +55,8 @@ class DecomposedRate(Term):
         self.dimension, self.dataset_size = dimension, dataset_size
         self._told: int | None = None
 
-    def told(self, size: int) -> None:
-        self._told = size
+    def told(self, items: Items) -> None:
+        self._told = len(items)
 
     def forward(self, out: Pass, step: int) -> Tensor:
         size = self._told if self.dataset_size is None else self.dataset_size

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
+from vaekit.data import Items
 from vaekit.model import Pass
 from vaekit.objectives.schedule import Schedule
 from vaekit.objectives.term import Term, mean, owns
@@ -75,6 +78,29 @@ class Capacity(Term):
         return f"Capacity({self.target!r})"
 
 
+class Excess(Term):
+    """−log p(x | z) − n · nats, nats per datum: the distortion beyond what each of the n observed values may have.
+
+    Args:
+        nats: For each value.
+
+    Example:
+        >>> Excess(0.5)
+        Excess(0.5)
+    """
+
+    def __init__(self, nats: float) -> None:
+        super().__init__()
+        self.nats = nats
+
+    def forward(self, out: Pass, step: int) -> Tensor:
+        seen = math.prod(out.x.shape[1:]) if out.mask is None else out.mask.flatten(1).sum(1)
+        return out.distortion - self.nats * seen
+
+    def __repr__(self) -> str:
+        return f"Excess({self.nats:.4g})"
+
+
 PACE = 20.0  # a multiplier moves so much faster than a weight: it must find its place before the model does
 FARTHEST = 10.0  # of log λ from 0
 
@@ -95,8 +121,8 @@ class Constrained(Term):
         self.samples = term.samples
         self.raw = nn.Parameter(torch.zeros(()))  # log λ / PACE
 
-    def told(self, size: int) -> None:
-        self.term.told(size)
+    def told(self, items: Items) -> None:
+        self.term.told(items)
 
     @property
     def finish(self) -> int:

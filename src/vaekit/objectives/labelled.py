@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vaekit.data import Items
+from vaekit.distributions import Noise
 from vaekit.distributions.gumbel import OneHot
 from vaekit.model import Pass
 from vaekit.objectives.term import Term, mean
@@ -21,8 +23,8 @@ PROBE = 0.1  # length of the first guess at the worst direction, as a share of t
 class LabelLoss(Term):
     """−log q(y | x) of known labels, nats, averaged over labelled data alone, however rare they are.
 
-    A batch may hold none of the few labelled data, so the last of them are kept, and `rows` of these are drawn at
-    every step. Kept data are part of the training state, not of the model.
+    A batch may hold none of the few labelled data, so some are kept, at first as many as there is room for, then the
+    last that came; `rows` of these are drawn at every step. Kept data are part of the training state, not of the model.
 
     Args:
         shape: Shape of a datum.
@@ -50,7 +52,19 @@ class LabelLoss(Term):
         self.register_buffer("seen", torch.zeros(memory, *shape, dtype=torch.bool))
         self.register_buffer("count", torch.zeros((), dtype=torch.long))
 
+    def told(self, items: Items) -> None:
+        """Begin with labelled data, drawn at random; nothing where some are kept already."""
+        if int(self.count) or items.labels is None:
+            return
+        known = (torch.as_tensor(items.labels) >= 0).nonzero().squeeze(1)
+        noise = Noise(0, "labelled")
+        batch = items.batch(known[noise.permutation(len(known))[: self.memory]], noise)
+        if len(known) and batch.c is not None:
+            self._put(batch.x, batch.c, batch.mask)
+
     def forward(self, out: Pass, step: int) -> Tensor:
+        if not self.training:
+            return self._of_batch(out)
         self._keep(out)
         held = min(int(self.count), self.memory)
         if not held:
@@ -60,16 +74,27 @@ class LabelLoss(Term):
         log_q = classified(out, self.x[at].to(out.x), self.c[at], mask)
         return -(self.c[at] * log_q).sum(1).mean()
 
+    def _of_batch(self, out: Pass) -> Tensor:
+        """The loss of the batch's own labelled data, which are not what it was trained on; 0 where there are none."""
+        if out.c is None:
+            return out.distortion.sum() * 0
+        known = out.c.sum(1) > 0
+        losses = -(out.c * classified(out, out.x, out.c, out.mask)).sum(1)
+        return losses.sum() / known.sum().clamp(min=1)
+
     @torch.no_grad()
     def _keep(self, out: Pass) -> None:
         """Put the batch's labelled data in the places of the oldest."""
-        if out.c is None or not self.training:
+        if out.c is None:
             return
         known = (out.c[:: out.samples].sum(1) > 0).nonzero().squeeze(1)[: self.memory] * out.samples
-        at = (self.count + torch.arange(len(known), device=self.x.device)) % self.memory
-        self.x[at], self.c[at] = out.x[known].to(self.x), out.c[known].to(self.c)
-        self.seen[at] = True if out.mask is None else out.mask[known].bool()
-        self.count += len(known)
+        self._put(out.x[known], out.c[known], None if out.mask is None else out.mask[known])
+
+    def _put(self, x: Tensor, c: Tensor, mask: Tensor | None) -> None:
+        at = (self.count + torch.arange(len(x), device=self.x.device)) % self.memory
+        self.x[at], self.c[at] = x.to(self.x), c.to(self.c)
+        self.seen[at] = True if mask is None else mask.bool().to(self.x.device)
+        self.count += len(x)
 
     def __repr__(self) -> str:
         return f"LabelLoss(rows={self.rows})"

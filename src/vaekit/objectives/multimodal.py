@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaekit.data import Items
 from vaekit.distributions import log_prob, right
 from vaekit.model import Pass
 from vaekit.objectives.term import Term, mean
@@ -64,8 +65,8 @@ class EachAlone(Term):
         super().__init__()
         self.term, self.widths, self.samples = term, list(widths), term.samples
 
-    def told(self, size: int) -> None:
-        self.term.told(size)
+    def told(self, items: Items) -> None:
+        self.term.told(items)
 
     @property
     def finish(self) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from vaekit.data import Items
 from vaekit.model import Pass
 from vaekit.objectives.schedule import Schedule
 
@@ -45,8 +46,8 @@ class Term(nn.Module, ABC):
 
     samples: int = 1
 
-    def told(self, size: int) -> None:
-        """How many training data there are; `train` says so before the first step. Sums hand it on."""
+    def told(self, items: Items) -> None:
+        """What the training data are; `train` says so before the first step. Sums hand it on."""
 
     @abstractmethod
     def forward(self, out: Pass, step: int) -> Tensor:
@@ -109,9 +110,9 @@ class Sum(Term):
         self.weights = [weight for weight, _ in weighted_terms]
         self.terms = nn.ModuleList(term for _, term in weighted_terms)
 
-    def told(self, size: int) -> None:
+    def told(self, items: Items) -> None:
         for _, term in self.parts():
-            term.told(size)
+            term.told(items)
 
     def parts(self) -> list[tuple[Weight, Term]]:
         return list(zip(self.weights, self.terms, strict=True))  # type: ignore[arg-type]

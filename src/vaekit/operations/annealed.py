@@ -236,14 +236,21 @@ def _only(model: VAE, latents: list[Latent]) -> Latent:
     (latent,) = latents
     if not latent.z.is_floating_point():
         raise ValueError(needs + "this model's codes are discrete; use `log_likelihood`")
-    bounded = getattr(latent.q, "support", None) is constraints.simplex
-    if bounded or hasattr(getattr(model.bottleneck, "prior", None), "settle"):
+    if _bounded(latent.q) or hasattr(getattr(model.bottleneck, "prior", None), "settle"):
         raise ValueError(needs + "this one lives on a surface and not in ℝ^D; use `log_likelihood`")
     with torch.enable_grad():
         z = latent.z.detach().requires_grad_()
         if not latent.prior.log_prob(z).requires_grad:
             raise ValueError(needs + "this prior's density has no gradient; use `log_likelihood`")
     return latent
+
+
+def _bounded(q: Distribution) -> bool:
+    """Whether q is over a simplex; a distribution need not say what it is over."""
+    try:
+        return q.support is constraints.simplex
+    except (NotImplementedError, AttributeError):
+        return False
 
 
 def _check_counts(chains: int, temperatures: int, leapfrog: int) -> None:

@@ -83,7 +83,7 @@ def traverse(
         z: Where the walk begins, one row in the form `encode` gives, (1, *latent).
         dims: Which dimensions of its packed form.
         steps: Points of each walk.
-        reach: In standard deviations of the prior.
+        reach: In the latent's own units, which are standard deviations under N(0, I).
         c: (1, A) condition.
 
     Returns:

@@ -12,7 +12,7 @@ from vaekit.distributions import Gaussian
 from vaekit.distributions.gumbel import GumbelSoftmax
 from vaekit.model import VAE
 from vaekit.networks import MLP
-from vaekit.objectives import Distortion, Rate
+from vaekit.objectives import Distortion, Rate, linear
 from vaekit.objectives.labelled import Doubt, Imbalance, LabelLoss, VirtualAdversarial
 from vaekit.presets.preset import FEATURES, Preset, around, named
 from vaekit.priors import StandardNormal
@@ -35,25 +35,27 @@ def conditional_vae(kind: Kind, latent: int = 16) -> Preset:
 def semi_supervised_vae(
     kind: Kind,
     latent: int = 16,
-    alpha: float = 50.0,
-    smooth: float = 50.0,
+    alpha: float = 200.0,
+    smooth: float = 200.0,
     radius: float = 0.35,
-    sure: float = 25.0,
-    balance: float = 50.0,
-    temperature: float = 0.67,
+    sure: float = 100.0,
+    balance: float = 200.0,
+    warmup: int = 2_000,
 ) -> Preset:
     """Kingma, Rezende, Mohamed, Welling (2014), arXiv:1406.5298 (M2): the label is a latent variable where unknown.
 
     Use it when few items have labels (−1 where unknown), to classify the others; not when all have: `conditional_vae`.
     """
-    model = labelled(kind, latent, temperature)
     label = alpha * LabelLoss(kind.shape, _classes(kind, "semi_supervised_vae"))
-    shape = smooth * VirtualAdversarial(radius) + sure * Doubt() + balance * Imbalance()
-    return Preset(model, Distortion() + Rate() + label + shape)
+    # to be sure before the labels have been understood would only make a first guess last
+    shape = smooth * VirtualAdversarial(radius) + linear(0, 1, warmup) * (
+        sure * Doubt() + balance * Imbalance()
+    )
+    return Preset(labelled(kind, latent), Distortion() + Rate() + label + shape)
 
 
 def labelled(kind: Kind, latent: int, temperature: float = 0.67) -> VAE:
-    """The kind's own encoder and decoder around a label and one Gaussian latent variable."""
+    """The kind's own networks around a label and one Gaussian latent variable."""
     classes = _classes(kind, "semi_supervised_vae")
     frequencies = kind.frequencies or (1 / classes,) * classes
     classifier = Conditional(
@@ -63,7 +65,7 @@ def labelled(kind: Kind, latent: int, temperature: float = 0.67) -> VAE:
         MLP(FEATURES, Gaussian().size(latent), hidden=(FEATURES,), condition=classes), Gaussian()
     )
     bottleneck = Labelled(classifier, posterior, StandardNormal(latent), frequencies)
-    return around(kind, classes + latent, bottleneck)
+    return around(kind, classes + latent, bottleneck, encoder=kind.classifier(FEATURES))
 
 
 def _classes(kind: Kind, preset: str) -> int:

@@ -114,6 +114,7 @@ def around(
     likelihood: Family | None = None,
     features: int = FEATURES,
     condition: int = 0,
+    encoder: nn.Module | None = None,
 ) -> VAE:
     """The kind's own encoder and decoder around a bottleneck.
 
@@ -124,8 +125,9 @@ def around(
         likelihood: Family of p(x | z); the kind's own by default.
         features: Width of what the encoder gives.
         condition: Width of a condition on both networks.
+        encoder: Another one, which the condition does not enter.
     """
     # a scale that it learns is the model's own
     family = deepcopy(kind.family if likelihood is None else likelihood)
     decoder = Conditional(kind.decoder(latent, family, condition), family)
-    return VAE(kind.encoder(features, condition), bottleneck, decoder)
+    return VAE(kind.encoder(features, condition) if encoder is None else encoder, bottleneck, decoder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from vaekit.data import Items
@@ -9,7 +11,7 @@ from vaekit.distributions import Noise
 from vaekit.model import VAE
 from vaekit.objectives import Term
 from vaekit.objectives.adversarial import Balanced
-from vaekit.objectives.term import owns
+from vaekit.objectives.term import mean, owns
 
 
 def settled(objective: Term) -> bool:
@@ -30,8 +32,8 @@ def goal(model: VAE, objective: Term, items: Items, batch_size: int = 128) -> fl
     Args:
         model: In evaluation mode while it is measured.
         objective: A settled one.
-        items: Held-out items; what is left over from whole batches counts where there is no whole one.
-        batch_size: Rows of a batch, as in training: some terms compare rows with each other.
+        items: Held-out items, each of which counts once.
+        batch_size: About the rows of a batch, as in training: some terms compare rows with each other.
 
     Example:
         >>> from vaekit import presets
@@ -42,15 +44,17 @@ def goal(model: VAE, objective: Term, items: Items, batch_size: int = 128) -> fl
         True
     """
     device = next(model.parameters()).device
-    size = min(batch_size, len(items))
     was = model.training, objective.training
     model.eval(), objective.eval()
-    values = []
-    for start in range(0, len(items) - size + 1, size):
-        noise = Noise(0, "goal", start)
-        batch = items.batch(torch.arange(start, start + size), noise).to(device)
+    found, weights = [], []
+    for number, rows in enumerate(torch.arange(len(items)).chunk(math.ceil(len(items) / batch_size))):
+        noise = Noise(0, "goal", number)
+        batch = items.batch(rows, noise).to(device)
         with noise.torch():
             out = model(batch.x, batch.c, batch.mask, objective.samples, noise, batch.weight)
-            values.append(objective(out, objective.finish).mean())
+            found.append(mean(objective(out, objective.finish), out))
+        weights.append(torch.tensor(float(len(rows))) if batch.weight is None else batch.weight.sum())
     model.train(was[0]), objective.train(was[1])
-    return float(torch.stack(values).mean())
+    weight = torch.stack(weights).to(device)
+    values = torch.where(weight > 0, torch.stack(found), 0.0)  # a batch whose every weight is 0 has no mean
+    return float((weight * values).sum() / weight.sum())

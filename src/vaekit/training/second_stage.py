@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from vaekit.data import Batch, Items, as_items
 from vaekit.distributions import Noise
+from vaekit.errors import DivergedError
 from vaekit.model import VAE
 from vaekit.training.optimizer import Adam
 from vaekit.training.train import Order, norm_of, warm_cosine
 
 MOST = 20_000  # latents from which a prior begins, or is fitted at once
 CHUNK = 1_024  # items that are encoded at once
+STREAK = 25  # steps in a row that are not finite, at the end, after which nothing was fitted
 
 
 @dataclass
@@ -63,6 +65,7 @@ def fit_prior(
 
     Raises:
         ValueError: The prior is not over latents of this form, or has nothing to fit.
+        DivergedError: E501 its loss was not finite at the end.
 
     Source: Dai, Wipf (2019), arXiv:1903.05789; Ghosh et al. (2020), arXiv:1903.12436 (priors fitted after training).
 
@@ -146,7 +149,7 @@ def _by_gradient(
     optimizer = Adam(lr, clip=10 * math.sqrt(sum(p.numel() for p in parameters)))
     moments, order = optimizer.start(parameters), Order(len(items), batch_size, seed)
     prior.train()
-    step = 0
+    step, streak = 0, torch.zeros((), device=device)
     while (fraction := step / steps if clock is None else clock()) < 1:
         batch = items.batch(order.rows(step), Noise(seed, "data", step)).to(device)
         noise = Noise(seed, "prior", step)
@@ -156,9 +159,15 @@ def _by_gradient(
         norm = norm_of(gradients)
         bad = (~torch.isfinite(loss + norm)).to(torch.float32)
         optimizer.step(moments, gradients, lr * warm_cosine(fraction), norm, bad)
+        streak.add_(1).mul_(bad)
         step += 1
         if each is not None:
             each(Fitted(step, fraction, loss.detach()))
+    if step and streak >= min(step, STREAK):
+        message = (
+            f"the prior's loss was not finite for {int(streak)} steps in a row; the model keeps its own."
+        )
+        raise DivergedError("E501", message, hint=f"--lr {lr / 4:g}")
 
 
 def _mean(values: Tensor, weight: Tensor | None) -> Tensor:

@@ -115,7 +115,7 @@ def train(
         torch.get_num_threads()
     )  # once said, MKL no longer takes fewer when the machine is busy
     optimizer = Adam(lr) if optimizer is None else optimizer
-    objective.told(len(items))
+    objective.told(items)
     if resume is None:
         see_first(model, items, seed, device)
     state = start(model, objective, optimizer, average) if resume is None else resume
