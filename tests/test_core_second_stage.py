@@ -27,6 +27,7 @@ from vaekit.distributions.full_mixture import FullMixture
 from vaekit.distributions.transported import Transported
 from vaekit.errors import DivergedError, UsageError
 from vaekit.evaluation import evaluate
+from vaekit.inspection import inspected
 from vaekit.persistence import load, save
 from vaekit.priors import StandardNormal
 from vaekit.priors.autoregressive import AutoregressiveCodes
@@ -524,6 +525,8 @@ def test_a_run_keeps_its_new_prior(numbers, tmp_path) -> None:
     assert facts["metrics"]["rate"] == pytest.approx(told["rate"]) and facts["metrics"] != old["metrics"]
     assert run.about == again.about and run.facts == again.facts  # the open run knows of it, too
     assert facts["events"][-1]["what"] == "prior fitted: mixture"
+    assert "a mixture prior was fitted" in (tmp_path / "run" / "README.md").read_text()
+    assert inspected(tmp_path / "run")["prior"] == facts["prior"] == "mixture"
     assert again.about["calibration"]["scores"] and (tmp_path / "run" / "report.html").read_text() == "again"
     card = (tmp_path / "run" / "model" / "README.md").read_text()
     run.fit_prior(numbers, "mixture", components=3, quiet=True)  # a second time in its place

@@ -32,8 +32,9 @@ from vaekit.priors.second_vae import TwoStage
 from vaekit.priors.standardised import Standardised
 from vaekit.training import fit_prior
 
-LATENT, VAE_SECONDS, PRIOR_SECONDS = 24, 40, 30
+LATENT, VAE_SECONDS, PRIOR_SECONDS, CODES_SECONDS = 24, 40, 30, 60
 SAMPLES, COMPARED = 5_000, 10_000
+MAPS = 2_000  # of codes, which come one place at a time
 KEPT = Path(gettempdir()) / "vaekit-second-stage"  # models that several arms share
 
 
@@ -64,11 +65,11 @@ def shared(name: str, seed: int, **options: Any) -> VAE:
     return load(path)[0]
 
 
-def distance(model: VAE, seed: int) -> Figures:
+def distance(model: VAE, seed: int, samples: int = SAMPLES) -> Figures:
     """How far the means of new pictures are from test pictures, and how many of them are nearer to training ones."""
     noise = Noise(seed, "new")
     with torch.no_grad():
-        new = torch.cat([model.sample(1_000, noise=noise, mean=True) for _ in range(SAMPLES // 1_000)])
+        new = torch.cat([model.sample(1_000, noise=noise, mean=True) for _ in range(samples // 1_000)])
     test = fashion(train=False).batch(torch.arange(COMPARED)).x
     features = told()
     train = fashion().batch(torch.arange(20_000)).x
@@ -124,11 +125,11 @@ def _codes(seed: int, fit: bool) -> Figures:
         with Noise(seed, "prior weights").torch():
             prior = AutoregressiveCodes(shape, model.bottleneck.prior.levels, width=64, depth=2)
         model = fit_prior(
-            model, prior, fashion(), batch_size=64, seed=seed, steps=10**9, clock=clock(PRIOR_SECONDS)
+            model, prior, fashion(), batch_size=64, seed=seed, steps=10**9, clock=clock(CODES_SECONDS)
         )
     test = fashion(train=False)
     found = evaluate(model, test.subset(torch.arange(1_000)))
-    return {"code_length": float(found["rate"]), **distance(model, seed)}
+    return {"code_length": float(found["rate"]), **distance(model, seed, MAPS)}
 
 
 def codes(seed: int) -> Figures:

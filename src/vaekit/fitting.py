@@ -244,9 +244,11 @@ class Fitting:
         self._write_history()
 
     def _beta(self, step: int) -> float | None:
-        """What the rate weighs at a step; None where there is no such term."""
-        weights = [at(weight, step) for weight, term in self.objective.parts() if isinstance(term, Rate)]
-        return sum(weights) if weights else None
+        """What the rate weighs at a step, in units of the distortion's weight; None where there is no such term."""
+        parts = [(at(weight, step), term) for weight, term in self.objective.parts()]
+        rates = [weight for weight, term in parts if isinstance(term, Rate)]
+        unit = sum(weight for weight, term in parts if isinstance(term, Distortion)) or 1.0
+        return sum(rates) / unit if rates else None
 
     def _is_elbo(self) -> bool:
         """Whether the objective ends as −ELBO, and not as another balance of its two sides."""

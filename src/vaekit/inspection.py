@@ -91,6 +91,7 @@ def _folder(path: Path) -> dict[str, Any]:
         found |= {
             name: facts.get(name) for name in ("status", "preset", "objective", "steps", "seconds", "metrics")
         }
+        found |= {"prior": facts["prior"]} if facts.get("prior") else {}
     if (model / files.MANIFEST).is_file():
         files.check(model)
         found["files"] = {name: (model / name).stat().st_size for name in files.hashes(model)}

@@ -29,10 +29,11 @@ def folder(facts: dict[str, Any]) -> str:
     """The README.md of a run folder."""
     metrics = facts["metrics"] or {}
     figures = described({key: metrics.get(key) for key in ("elbo", "rate", "distortion", "bits_per_dim")})
-    name = facts["name"]
+    name, prior = facts["name"], facts.get("prior")
+    then = f" Then a {prior} prior was fitted to its latents." if prior else ""
     return f"""# {name}
 
-A `{facts["preset"]}` trained by vaekit on {facts["data"]["count"]} items; status: {facts["status"]}.
+A `{facts["preset"]}` trained by vaekit on {facts["data"]["count"]} items; status: {facts["status"]}.{then}
 Held out: {figures or "not evaluated yet"} (nats per datum).
 
 - `report.html`: open it in a browser; it needs no network.

@@ -14,7 +14,7 @@ from vaekit.config import Config
 from vaekit.data import Images, Items, Kind, Parts, Table, TableSource, as_vectors, build, card, detect, read
 from vaekit.distributions import Noise
 from vaekit.errors import UsageError, nearest
-from vaekit.presets import ABOUT, PRESETS, Preset
+from vaekit.presets import ABOUT, CHAPTERS, PRESETS, Preset
 
 HELD_OUT, MOST_HELD_OUT = 0.1, 10_000  # share of the items that are held out, and the most of them
 
@@ -63,10 +63,9 @@ def _condition(kind: Kind, config: Config) -> None:
     taken = ABOUT[config.preset].kinds
     if kind.name not in taken:
         message = f"the preset {config.preset} is not for {kind.name}; it takes {', '.join(taken)}."
-        others = [
-            name for name, about in ABOUT.items() if kind.name in about.kinds and not about.experimental
-        ]
-        raise UsageError("E105", message, hint=f"--preset {', or '.join(others[:3]) or 'vae'}")
+        order = sorted(ABOUT, key=lambda name: list(CHAPTERS).index(ABOUT[name].chapter))
+        others = [name for name in order if kind.name in ABOUT[name].kinds and not ABOUT[name].experimental]
+        raise UsageError("E105", message, hint=f"--preset {', or '.join(others[:3])}")
     if ABOUT[config.preset].labels:
         if not kind.condition_width:
             hint = "--labels KEY, or a folder with one sub-folder for each label"

@@ -173,7 +173,7 @@ def _save(run: Run, choice: Choice, seen: Items, heldout: Items, metrics: dict[s
     card = card.split(MARK)[0] + f"{MARK}\nA {choice.name} prior was fitted to its latents afterwards.\n"
     persistence.save(run.path / "model", run.model, run.kind, calibrated, about, card)
     run.about = {**about, "calibration": calibrated}
-    facts = {**run.facts, "metrics": metrics}
+    facts = {**run.facts, "metrics": metrics, "prior": choice.name}
     facts["events"] = [
         *facts.get("events", []),
         {"step": facts.get("steps"), "what": f"prior fitted: {choice.name}"},

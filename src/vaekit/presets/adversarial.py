@@ -11,7 +11,11 @@ from vaekit.objectives.game import NonSaturating
 from vaekit.presets.preset import Preset, gaussian, named
 
 
-@named(kinds=("images", "vectors"))
+@named(
+    kinds=("images", "vectors"),
+    experimental="after 900 steps spectra of reconstructions are nearer real ones than without the critic, features "
+    "farther from them: Fréchet 43 against 0.8 on Fashion-MNIST, 54 against 2.7 on 16 × 16 CIFAR-10",
+)
 def vae_gan(kind: Kind, latent: int = 16, start: int = 500, weight: float = 2.0, width: int = 32) -> Preset:
     """Larsen, Sønderby, Larochelle, Winther (2016), arXiv:1512.09300: distortion in a critic's features.
 
@@ -23,7 +27,11 @@ def vae_gan(kind: Kind, latent: int = 16, start: int = 500, weight: float = 2.0,
     return Preset(model, Rate() + FeatureMatching(critic) + weight * (after(start) * judged))
 
 
-@named(kinds=("images", "vectors"))
+@named(
+    kinds=("images", "vectors"),
+    experimental="reconstructions of 16 × 16 CIFAR-10 are nearer real ones than without the critic in every measure "
+    "(features: Fréchet 1.7 against 2.7); on Fashion-MNIST sharper, but farther in features (6.1 against 0.8)",
+)
 def adversarial_vae(
     kind: Kind, latent: int = 16, start: int = 500, share: float = 0.5, width: int = 32
 ) -> Preset:

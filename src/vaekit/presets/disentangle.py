@@ -32,7 +32,10 @@ def capacity_vae(
     return Preset(gaussian(kind, latent), Distortion() + gamma * Capacity(linear(0, capacity, warmup)))
 
 
-@named()
+@named(
+    experimental="on turned columns its MIG is 0.64 (vae 0.26), but on sprites of one shape 0.06 after 1 000 steps "
+    "(vae 0.11, beta_tc_vae 0.35)"
+)
 def factor_vae(kind: Kind, latent: int = 10, gamma: float = 35.0) -> Preset:
     """Kim, Mnih (2018), arXiv:1802.05983: a critic measures the total correlation, which is charged gamma times more.
 

@@ -49,7 +49,8 @@ def annealed_vae(kind: Kind, latent: int = 16, warmup: int = 2_000) -> Preset:
 
 @named(
     kinds=TEXT,
-    experimental="on names after 500 steps its rate is 0.5 nats (annealed_vae 1.3, vae 0.03), its −log p the same",
+    experimental="on names after 500 steps its rate is 0.49 nats (annealed_vae 1.29, vae 0.02), its −log p the same; "
+    "on digits it keeps 29 of 32 dimensions in use (annealed_vae 32, vae 29)",
 )
 def cyclical_vae(kind: Kind, latent: int = 16, period: int = 1_000, periods: int = 4) -> Preset:
     """Fu, Li, Liu, Gao, Celikyilmaz, Carin (2019), arXiv:1903.10145: the rate is phased in again every period.

@@ -35,11 +35,12 @@ def conditional_vae(kind: Kind, latent: int = 16) -> Preset:
 def semi_supervised_vae(
     kind: Kind,
     latent: int = 16,
-    alpha: float = 200.0,
-    smooth: float = 200.0,
+    bound: float = 0.1,
+    alpha: float = 20.0,
+    smooth: float = 20.0,
     radius: float = 0.35,
-    sure: float = 100.0,
-    balance: float = 200.0,
+    sure: float = 10.0,
+    balance: float = 20.0,
     warmup: int = 2_000,
 ) -> Preset:
     """Kingma, Rezende, Mohamed, Welling (2014), arXiv:1406.5298 (M2): the label is a latent variable where unknown.
@@ -51,7 +52,7 @@ def semi_supervised_vae(
     shape = smooth * VirtualAdversarial(radius) + linear(0, 1, warmup) * (
         sure * Doubt() + balance * Imbalance()
     )
-    return Preset(labelled(kind, latent), Distortion() + Rate() + label + shape)
+    return Preset(labelled(kind, latent), bound * (Distortion() + Rate()) + label + shape)
 
 
 def labelled(kind: Kind, latent: int, temperature: float = 0.67) -> VAE:

@@ -14,7 +14,9 @@ from vaekit.priors import StandardNormal
 from vaekit.priors.flow import InverseAutoregressive, NeuralSpline
 
 
-@named()
+@named(
+    experimental="on satellite pixels with half of the cells missing its −log p is 60.05 nats, the diagonal one's 59.96"
+)
 def full_covariance_vae(kind: Kind, latent: int = 16) -> Preset:
     """Rezende, Mohamed, Wierstra (2014), arXiv:1401.4082: q(z | x) is a Gaussian with every covariance.
 

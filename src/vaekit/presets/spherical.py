@@ -20,7 +20,10 @@ def hyperspherical_vae(kind: Kind, latent: int = 16) -> Preset:
     )
 
 
-@named()
+@named(
+    experimental="on MNIST its codes' neighbours are of their class in 65 % at 2 dimensions (Gaussian 65 %) and in "
+    "85 % at 5 (83 %); hyperspherical_vae's in 67 % and 85 %"
+)
 def power_spherical_vae(kind: Kind, latent: int = 16) -> Preset:
     """De Cao, Aziz (2020), arXiv:2006.04437: unit vectors, with tails heavier than von Mises-Fisher's.
 

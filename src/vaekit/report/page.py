@@ -17,7 +17,7 @@ from vaekit.errors import FileError
 from vaekit.report import texts, words
 from vaekit.report.charts import series
 from vaekit.report.plots import draw
-from vaekit.report.style import number
+from vaekit.report.style import number, word
 
 Arrays = dict[str, np.ndarray]
 Facts = dict[str, Any]
@@ -112,7 +112,7 @@ def _context(
     )  # fmt: skip
     context = {
         "title": str(run.get("name") or path.resolve().name), "preset": run.get("preset"), "course": _course(run),
-        "objective": str(run.get("objective") or ""),
+        "objective": str(run.get("objective") or ""), "prior": word(run["prior"]) if run.get("prior") else "",
         "verdict": words.verdict(_mapping(run.get("metrics")), evidence),
         "advice": words.advice(run, records, evidence, words.source(run)),
         "facts": words.facts(card, run), "labels": shown, "more_labels": more,
