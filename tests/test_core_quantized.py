@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+import vaekit
+from vaekit import datasets
 from vaekit.bottlenecks import codebooks
 from vaekit.bottlenecks.codebooks import k_means, nearest, scattered
 from vaekit.bottlenecks.finite import FiniteScalar
@@ -17,6 +19,7 @@ from vaekit.bottlenecks.quantizers import MovingAverageQuantizer, VectorQuantize
 from vaekit.bottlenecks.residual import ResidualQuantizer
 from vaekit.data import Images, Vectors
 from vaekit.distributions import Noise, center, draw, tempered
+from vaekit.evaluation.codebook import codebooks_use
 from vaekit.model import VAE
 from vaekit.objectives import Distortion, Penalty, Term
 from vaekit.operations import embed, line, log_likelihood, traverse
@@ -595,3 +598,23 @@ def test_the_parts_compose_by_hand() -> None:
     assert float(model.bottleneck.quantizer.perplexity) > 6
     assert len(model.encode(x).unique()) >= 11
     assert isinstance(model.decoder, nn.Module)
+
+
+def test_a_run_of_codes_speaks_of_a_codebook_and_not_of_dimensions(tmp_path) -> None:
+    images, _ = datasets.digits()
+    np.save(tmp_path / "x.npy", images[:120])
+    for preset in ("vq_vae", "rvq_vae", "fsq_vae"):
+        run = vaekit.fit(
+            tmp_path / "x.npy",
+            preset=preset,
+            steps=5,
+            threads=1,
+            evaluate_every=5,
+            quiet=True,
+            out=tmp_path / preset,
+        )
+        assert run.metrics["active_units"] is None and run.metrics["rate"] > 0
+        page = (run.path / "report.html").read_text()
+        assert "codes in use, perplexity" in page and "latent dimensions in use" not in page
+    use = codebooks_use(torch.tensor([[0, 1], [1, 1]]), [2, 4])
+    assert (use.used, use.perplexity) == pytest.approx(((1 + 0.25) / 2, (2 + 1) / 2))

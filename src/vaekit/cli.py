@@ -305,12 +305,16 @@ def traverse(
 
 @command("encode")
 def encode(run: RunPath, source: SourcePath, out: Out) -> dict[str, Any]:
-    """Latent codes: mean and standard deviation of q(z|x) for each item."""
+    """Latent codes: mean and standard deviation of q(z|x) for each item, or its codes in a codebook."""
     from vaekit import outputs
 
-    mean, std = _open(run).encode(source, return_std=True)
+    opened = _open(run)
+    mean, std = opened.encode(source, return_std=True)
     if out.suffix.lower() in (".npz", ".npy"):
         outputs.write_arrays(out, {"mean": mean, "std": std})
+    elif opened.model.bottleneck.discrete:
+        codes = {f"code_{d}": mean[:, d].astype(int) for d in range(mean.shape[1])}
+        outputs.write_table(_tabular(out), codes)
     else:
         columns = {f"mean_{d}": mean[:, d] for d in range(mean.shape[1])}
         columns |= {f"std_{d}": std[:, d] for d in range(mean.shape[1])}
@@ -342,7 +346,7 @@ def decode(
     from vaekit import outputs
 
     table = outputs.read_table(file)
-    columns = [name for name in table if name.startswith("mean_")]
+    columns = [name for name in table if name.startswith(("mean_", "code_"))]
     if "mean" not in table and not columns:
         raise UsageError(
             "E103", f"there are no codes (mean, or mean_0 …) in it: {', '.join(table)}.", where=file

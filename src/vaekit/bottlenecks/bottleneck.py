@@ -82,11 +82,13 @@ class Bottleneck(nn.Module, ABC):
 
     Attributes:
         stochastic: Whether q is a distribution with a density, so that rate and likelihood exist.
+        discrete: Whether z are codes of a codebook: names, of which none lies between two others.
         prior_of: Place, in the record, of the variable whose prior `with_prior` replaces.
         prior_heard: Whether that prior is told the condition.
     """
 
     stochastic = True
+    discrete = False
     prior_of = 0
     prior_heard = True
 

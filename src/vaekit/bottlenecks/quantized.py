@@ -48,6 +48,8 @@ class Quantized(Bottleneck):
         (torch.Size([2, 3, 4]), torch.Size([2, 4]), 11.09)
     """
 
+    discrete = True
+
     def __init__(self, quantizer: Quantizer, prior: nn.Module) -> None:
         super().__init__()
         self.quantizer, self.prior = quantizer, prior

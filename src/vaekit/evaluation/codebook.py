@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,3 +44,22 @@ def codebook_perplexity(codes: Tensor, size: int) -> CodebookUse:
     counts = torch.bincount(flat, minlength=size).double()
     entropy = torch.special.entr(counts / counts.sum()).sum()
     return CodebookUse(round(float(entropy.exp()), 12), float((counts > 0).double().mean()))
+
+
+def codebooks_use(codes: Tensor, levels: int | Sequence[int]) -> CodebookUse:
+    """The mean use of the codebooks that a quantizer has.
+
+    Args:
+        codes: (N, …) as `encode` gives them.
+        levels: Codes in the one codebook, or in that of each place on the last axis.
+
+    Example:
+        >>> codebooks_use(torch.tensor([[0, 0], [0, 1]]), [2, 2])
+        CodebookUse(perplexity=1.5, used=0.75)
+    """
+    if isinstance(levels, int):
+        return codebook_perplexity(codes, levels)
+    each = [codebook_perplexity(codes[..., i], size) for i, size in enumerate(levels)]
+    return CodebookUse(
+        sum(use.perplexity for use in each) / len(each), sum(use.used for use in each) / len(each)
+    )

@@ -62,7 +62,7 @@ def _summary(
         "nll": _mean(nll),
         "nll_se": None if nll is None or len(nll) < 2 else float(nll.std() / math.sqrt(len(nll))),
         "bits_per_dim": None if rate is None or best is None else float(best.mean()) / dims / math.log(2),
-        "active_units": int(codes(model, items).active.sum()),
+        "active_units": None if model.bottleneck.discrete else int(codes(model, items).active.sum()),
         "n": len(items),
         "samples": samples,
     }

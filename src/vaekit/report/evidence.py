@@ -5,6 +5,7 @@
     walk_*       (d, 9, …)   one latent dimension at a time, the others those of the median item
     latent_*     (N, 2)      codes of held-out items: two most active dimensions, principal components
     kl, variance (D,)        of each latent dimension, in the order of `order`
+    codebook     (3,)        of discrete codes in place of the latter two: share in use, perplexity, size
     quantile_*   (5, m)      columns of real and of sampled rows
 
 A table has what `evidence_tables` says in place of items, samples, walks and quantiles.
@@ -24,6 +25,7 @@ from torch.distributions import Distribution
 
 from vaekit.data import Items, Kind, Table, TableSource
 from vaekit.distributions import Noise, center, spread
+from vaekit.evaluation.codebook import codebooks_use
 from vaekit.evaluation.latents import Codes, codes
 from vaekit.evaluation.likelihood import scores
 from vaekit.model import VAE
@@ -71,8 +73,9 @@ def gather(model: VAE, kind: Kind, train: Items, heldout: Items, seed: int = 0) 
         found, score, view = codes(model, seen), scores(model, seen), View(kind)
         order = _order(found, model)
         arrays = _facts(model, view, train, heldout, seen)
-        arrays |= _latent(model, kind, seen, found, order)
-        path = _path(model, seen, score, found, order)
+        discrete = model.bottleneck.discrete
+        arrays |= _codebook(model, seen) if discrete else _latent(model, kind, seen, found, order)
+        path = None if discrete else _path(model, seen, score, found, order)
         if isinstance(kind, Table):
             return arrays | _table(model, kind, view, train, seen, path, seed)
         arrays |= _items(model, view, seen, score)
@@ -223,6 +226,15 @@ def _copies(view: View, drawn: Items, held: Items, train: Items, seed: int) -> A
 
 
 # ---------------------------------------------------------------------- latents
+
+
+def _codebook(model: VAE, seen: Items) -> Arrays:
+    """How much of the codebook is used: the share of its codes, the perplexity, and how many there are."""
+    batches = [batch.to(_device(model)) for batch in seen.batches(1024)]
+    levels = model.bottleneck.quantizer.levels  # type: ignore[union-attr]
+    use = codebooks_use(torch.cat([model.encode(b.x, b.c, b.mask) for b in batches]), levels)  # type: ignore[arg-type]
+    size = levels if isinstance(levels, int) else sum(levels) / len(levels)  # type: ignore[arg-type]
+    return {"codebook": np.array([use.used, use.perplexity, size])}
 
 
 def _latent(model: VAE, kind: Kind, seen: Items, found: Codes, order: Tensor) -> Arrays:

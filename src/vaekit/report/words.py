@@ -41,6 +41,9 @@ def verdict(metrics: dict[str, Any], evidence: Arrays) -> str:
     if active is not None:
         whole = f" of {len(evidence['order'])}" if "order" in evidence else ""
         parts.append(f"{number(active)}{whole} latent dimensions in use")
+    if "codebook" in evidence:
+        used, perplexity, size = evidence["codebook"]
+        parts.append(f"{used:.0%} of {number(size)} codes in use, perplexity {number(perplexity)}")
     return "; ".join(parts) + "." if parts else ""
 
 
