@@ -291,7 +291,7 @@ class Fitting:
             )
 
     def _note_warm_up(self, steps: int) -> None:
-        if "patience" in self.asked and not settled(self.objective):
+        if "patience" in self.asked and self.config.patience and not settled(self.objective):
             self._event(
                 0, "no early stopping: what is trained changes along the way, so it is trained to its end"
             )
