@@ -20,7 +20,11 @@ def mixture_prior_vae(kind: Kind, latent: int = 16, components: int = 50) -> Pre
     return Preset(gaussian(kind, latent, prior=Mixture(components, latent)), Distortion() + Rate())
 
 
-@named(kinds=("images", "vectors", "counts"))
+@named(
+    kinds=("images", "vectors", "counts"),
+    experimental="on MNIST its −log p is 95.1 nats after 1 500 steps (N(0, I) 101.5), on Omniglot 115.0 after 10 000 "
+    "(N(0, I) 114.2, a mixture 113.9)",
+)
 def vamp_prior_vae(kind: Kind, latent: int = 16, inputs: int = 100) -> Preset:
     """Tomczak, Welling (2018), arXiv:1705.07120: p(z) is a mixture of the posteriors of learned pseudo-inputs.
 
