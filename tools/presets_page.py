@@ -21,7 +21,7 @@ datum.
 | what for | preset |
 |---|---|
 | a first model, likelihood bounds, odd items | `vae` |
-| likelier items, tighter bounds | `top_down_vae`, `mixture_prior_vae`, `iwae` |
+| likelier items, tighter bounds | `top_down_vae`, `mixture_prior_vae` |
 | new items like the old ones | any, then `vaekit fit-prior RUN SOURCE`; given a label: `conditional_vae` |
 | real values, smooth pictures | `sigma_vae`; with an error of your choice: `geco_vae` |
 | a dimension for each factor | `beta_tc_vae` |

@@ -13,7 +13,11 @@ from vaekit.objectives.pathwise import (
 from vaekit.presets.preset import TEXT, Preset, gaussian, named
 
 
-@named(kinds=TEXT)
+@named(
+    kinds=TEXT,
+    experimental="on MNIST its −log p is 99.1 nats after 2 000 steps (vae 100.9), but 98.5 after 30 s on one thread "
+    "(vae 95.3): its further draws cost more than they give so early",
+)
 def iwae(kind: Kind, latent: int = 16, samples: int = 5) -> Preset:
     """Burda, Grosse, Salakhutdinov (2016), arXiv:1509.00519; Mattei, Frellsen (2019): K draws together.
 
@@ -22,7 +26,10 @@ def iwae(kind: Kind, latent: int = 16, samples: int = 5) -> Preset:
     return Preset(gaussian(kind, latent), ImportanceWeighted(samples))
 
 
-@named()
+@named(
+    experimental="on MNIST its −log p is 97.2 nats after 2 000 steps (vae 100.9), but 98.3 after 30 s on one thread "
+    "(vae 95.3): its further draws cost more than they give so early",
+)
 def miwae(kind: Kind, latent: int = 16, groups: int = 4, inner: int = 4) -> Preset:
     """Rainforth, Kosiorek, Le, Maddison, Igl, Wood, Teh (2018), arXiv:1802.04537: the mean of M bounds of K draws each.
 
@@ -32,7 +39,10 @@ def miwae(kind: Kind, latent: int = 16, groups: int = 4, inner: int = 4) -> Pres
     return Preset(gaussian(kind, latent), MultiplyImportanceWeighted(groups, inner))
 
 
-@named()
+@named(
+    experimental="on MNIST its −log p is 96.9 nats after 2 000 steps (vae 100.9), but 100.2 after 30 s on one thread "
+    "(vae 95.3): its further draws cost more than they give so early",
+)
 def piwae(kind: Kind, latent: int = 16, groups: int = 4, inner: int = 4) -> Preset:
     """Rainforth, Kosiorek, Le, Maddison, Igl, Wood, Teh (2018), arXiv:1802.04537: a tight bound for the decoder alone.
 
@@ -41,7 +51,10 @@ def piwae(kind: Kind, latent: int = 16, groups: int = 4, inner: int = 4) -> Pres
     return Preset(gaussian(kind, latent), PartiallyImportanceWeighted(groups, inner))
 
 
-@named()
+@named(
+    experimental="on MNIST its −log p is 97.6 nats after 2 000 steps (vae 100.9), but 95.8 after 30 s on one thread "
+    "(vae 95.3): its further draws cost more than they give so early",
+)
 def ciwae(kind: Kind, latent: int = 16, samples: int = 8, beta: float = 0.5) -> Preset:
     """Rainforth, Kosiorek, Le, Maddison, Igl, Wood, Teh (2018), arXiv:1802.04537: a share of the ELBO beside the IWAE.
 
