@@ -20,10 +20,15 @@ STEPS, SECONDS, ROWS = 2_000, 30.0, 32
 DRAWS = 100
 
 
-def _measured(preset: Callable[..., Preset], seed: int, **options: float) -> Figures:
+def _measured(
+    preset: Callable[..., Preset], seed: int, seconds: float | None = None, **options: float
+) -> Figures:
+    """After so many seconds, or by default the same number of steps for all."""
     items, test = pictures()[0], pictures(train=False)[0]
     made = composed(preset, items.kind, seed, latent=32, **options)
-    return likelihood(trained(made, items, seed, steps=STEPS, batch_size=ROWS).model, test, samples=500)
+    steps = STEPS if seconds is None else None
+    model = trained(made, items, seed, steps=steps, seconds=seconds, batch_size=ROWS).model
+    return likelihood(model, test, samples=500)
 
 
 def measured_vae(seed: int) -> Figures:
@@ -46,31 +51,24 @@ def measured_ciwae(seed: int) -> Figures:
     return _measured(ciwae, seed, samples=5, beta=0.3)
 
 
-def _timed(preset: Callable[..., Preset], seed: int, **options: float) -> Figures:
-    items, test = pictures()[0], pictures(train=False)[0]
-    made = composed(preset, items.kind, seed, latent=32, **options)
-    model = trained(made, items, seed, seconds=SECONDS, batch_size=ROWS).model
-    return likelihood(model, test, samples=500)
-
-
 def timed_vae(seed: int) -> Figures:
-    return _timed(vae, seed)
+    return _measured(vae, seed, SECONDS)
 
 
 def timed_iwae(seed: int) -> Figures:
-    return _timed(iwae, seed, samples=5)
+    return _measured(iwae, seed, SECONDS, samples=5)
 
 
 def timed_miwae(seed: int) -> Figures:
-    return _timed(miwae, seed, groups=2, inner=4)
+    return _measured(miwae, seed, SECONDS, groups=2, inner=4)
 
 
 def timed_piwae(seed: int) -> Figures:
-    return _timed(piwae, seed, groups=2, inner=4)
+    return _measured(piwae, seed, SECONDS, groups=2, inner=4)
 
 
 def timed_ciwae(seed: int) -> Figures:
-    return _timed(ciwae, seed, samples=5, beta=0.3)
+    return _measured(ciwae, seed, SECONDS, samples=5, beta=0.3)
 
 
 def _gradients(term: Term, seed: int) -> Figures:
