@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 export VENV
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-all lint format docs bench pins clean help
+.PHONY: demo test test-all lint format docs bench bench-uses pins clean help
 
 demo: ## train on the built-in digits, look at the result, be told what to do next
 	@tools/setup.sh
@@ -41,6 +41,11 @@ bench: ## training speed on this machine; what is measured and how to read it: b
 	@tools/setup.sh
 	@echo "running: python benchmarks/train_speed.py $(ARGS)   (options: make bench ARGS='--help')"
 	@"$(BIN)/python" benchmarks/train_speed.py $(ARGS)
+
+bench-uses: ## every use beside its peers (VAEKIT_DATA=…), in an environment of its own: benchmarks/results/uses.md
+	@VENV=.venv-uses tools/setup.sh
+	@.venv-uses/bin/python -m pip install --quiet -r benchmarks/peers.txt
+	@.venv-uses/bin/python benchmarks/uses.py $(ARGS)
 
 pins: ## resolve constraints.txt anew
 	@tools/setup.sh

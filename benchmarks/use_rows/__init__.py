@@ -1,0 +1,1 @@
+"""What each use is measured by, beside its peers; a file for each use."""
