@@ -51,7 +51,7 @@ def compressed_size(picture: np.ndarray) -> int:
     across, down = (
         np.diff(picture, axis=axis, prepend=np.uint8(0)) for axis in (2, 1)
     )  # modulo 256, as PNG's
-    return min(len(zlib.compress(np.ascontiguousarray(way), LEVEL)) for way in (picture, across, down))
+    return min(len(zlib.compress(way.tobytes(), LEVEL)) for way in (picture, across, down))
 
 
 def gradient_energy(unit: np.ndarray) -> np.ndarray:
