@@ -43,15 +43,37 @@ def complexity(kind: Kind, raw: Tensor) -> dict[str, np.ndarray]:
 
 
 def compressed_size(picture: np.ndarray) -> int:
-    """Bytes that zlib needs for one 8-bit picture, as it is or as differences of neighbours, whichever are fewer.
+    """Bytes that zlib needs for one 8-bit picture, after whichever of PNG's predictions leaves the fewest.
+
+    What is compressed is the picture, or the differences, modulo 256, from the pixel to the left, from the one above,
+    or from Paeth's choice among its neighbours. Fewer bytes are nearer to the shortest description that is meant.
 
     Args:
         picture: (C, H, W) uint8.
     """
-    across, down = (
-        np.diff(picture, axis=axis, prepend=np.uint8(0)) for axis in (2, 1)
-    )  # modulo 256, as PNG's
-    return min(len(zlib.compress(way.tobytes(), LEVEL)) for way in (picture, across, down))
+    left, above, corner = (_shifted(picture, down, right) for down, right in ((0, 1), (1, 0), (1, 1)))
+    predictions = (np.uint8(0), left, above, paeth(left, above, corner))
+    return min(len(zlib.compress((picture - guess).tobytes(), LEVEL)) for guess in predictions)
+
+
+def paeth(left: np.ndarray, above: np.ndarray, corner: np.ndarray) -> np.ndarray:
+    """Whichever neighbour is nearest to left + above − corner; the first of equals. Paeth (1991).
+
+    Example:
+        >>> one = np.array([10], dtype=np.uint8)
+        >>> paeth(one, 3 * one, one)
+        array([30], dtype=uint8)
+    """
+    neighbours = np.stack([left, above, corner])
+    a, b, c = neighbours.astype(np.int16)
+    nearest = np.abs(np.stack([a, b, c]) - (a + b - c)).argmin(0)
+    return np.take_along_axis(neighbours, nearest[None], axis=0)[0]
+
+
+def _shifted(picture: np.ndarray, down: int, right: int) -> np.ndarray:
+    """The neighbour that lies so far up and to the left of each pixel; zero beyond the edge."""
+    height, width = picture.shape[1:]
+    return np.pad(picture, ((0, 0), (down, 0), (right, 0)))[:, :height, :width]
 
 
 def gradient_energy(unit: np.ndarray) -> np.ndarray:
