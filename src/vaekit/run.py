@@ -20,9 +20,11 @@ from vaekit.data.checks import finite
 from vaekit.distributions import MEAN, Noise
 from vaekit.errors import DataError, FileError, UsageError, VaekitError, nearest
 from vaekit.evaluation import bounds, codes, curve, evaluate, log_likelihoods, scores
+from vaekit.evaluation.calibration import places
 from vaekit.prepare import labelled_items
 from vaekit.progress import described
 from vaekit.report import write_report
+from vaekit.uses import augmentation, editing
 
 CHUNK = 1_024  # items at once
 # once said, MKL no longer takes fewer threads when the machine is busy: results stay the same
@@ -263,6 +265,79 @@ class Run:
         if not bottleneck.stochastic and getattr(bottleneck, "prior", None) is None:
             return operations.unpacked(torch.zeros(1, self._width), self.like)
         return bottleneck.codes(bottleneck(c=c, n=1, noise=MEAN)[1])
+
+    def augment(self, data: Any, labels: Any = None, factor: int = 5, **options: Any) -> augmentation.Augmented:
+        """More items of the same labels, after the given ones: row j comes from item j mod N.
+
+        Args:
+            data: Items, with labels or without; for a table, its label and given columns are kept.
+            labels: (N,) their labels, or which array or folder holds them, where that is not plain.
+            factor: How many times as many items there are in the end.
+            options: `way`, `spread`, `detail`, `seed`; see `vaekit.uses.augmentation.Choice`.
+
+        Returns:
+            x (factor · N items, in the kind of the data) and y (their labels, or None).
+
+        Example:
+            >>> import tempfile, vaekit
+            >>> run = vaekit.fit("digits", steps=5, out=tempfile.mkdtemp() + "/digits", quiet=True)
+            >>> images, labels = vaekit.datasets.digits()
+            >>> x, y = run.augment(images[:20], labels[:20], factor=3, way="jitter")
+            >>> x.shape, y.shape
+            ((60, 8, 8), (60,))
+        """
+        key = "*" if isinstance(self.kind, Parts) else None
+        size = self._image_size if isinstance(data, str | Path) else None
+        source, choice = read(data, key, labels, size), augmentation.Choice(factor, **options)
+        return augmentation.augment(self.model, self.kind, source, choice)
+
+    def edit(self, item: Any, data: Any = None, **change: Any) -> editing.Edited:
+        """One item changed along a dimension of its code, or towards a label, and how much else that changed.
+
+        Args:
+            item: A path, `path#row`, or an array with one item.
+            data: Items whose codes say how far a step is and where labels lie; by default those held out in training.
+            change: `dim` or `toward`, `by`, `steps`, `detail`; see `vaekit.uses.editing.Change`.
+
+        Returns:
+            `x`, the item on its way, (steps, …) in the kind of the data; `asked`, `moved` and `others`, how far the
+            code was meant to move, did, and moved otherwise, in standard deviations of q(z | x).
+        """
+        known = (self.about.get("calibration") or {}).get("codes")
+        if data is not None:
+            items = self.items(data)
+            known = places(codes(self.model, items), items)
+        return editing.edit(self.model, self.kind, self.items(item), editing.Change(**change), known)
+
+    def impute(self, data: Any, n: int | None = None, interval: float | None = None, **options: Any) -> Any:
+        """The data with their holes filled: NaN, empty cells, masked values, missing parts; all else as it came.
+
+        Args:
+            data: An array, a DataFrame, a dict of parts or a path, of the kind of the training data.
+            n: Draw so many imputations in place of the best estimate (means; the most probable of categories).
+            interval: Probability of an interval of each number, besides the best estimate.
+            options: `samples` (draws of z for each row), `seed`.
+
+        Returns:
+            The type that came; with `n` a list of n; with `interval` (best, low, high), in which categories have no
+            low and high. A warning says what is to know.
+
+        Example:
+            >>> import tempfile, vaekit
+            >>> rows = np.random.default_rng(0).normal(size=(100, 1)) * [1.0, 2.0, 3.0]
+            >>> run = vaekit.fit(rows, latent=1, steps=5, out=tempfile.mkdtemp() + "/rows", quiet=True)
+            >>> run.impute(np.array([[1.0, np.nan, 3.0]])).round()
+            array([[1., 2., 3.]])
+        """
+        found = self.imputed(data, n, interval, **options)
+        for note in found.notes:
+            warnings.warn(note, stacklevel=2)
+        return found.draws if n else (found.best, found.low, found.high) if interval else found.best
+
+    def imputed(self, data: Any, n: int | None = None, interval: float | None = None, **options: Any) -> Imputed:
+        """As `impute`, with the number of holes, the effective draws of each row, and the notes."""
+        trained = (self.facts.get("data") or {}).get("count")
+        return imputation.impute(self.model, self.kind, data, n, interval, trained=trained, **options)
 
     def log_likelihood(self, data: Any, samples: int = 500, seed: int = 0) -> np.ndarray:
         """Importance-sampled log p(x), (N,) nats."""

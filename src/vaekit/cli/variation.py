@@ -1,0 +1,143 @@
+"""Commands that vary items: augment, edit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vaekit.cli.app import Out, RunPath, Seed, SourcePath, command, open_run, written
+from vaekit.errors import UsageError
+from vaekit.progress import described
+
+
+@command("augment")
+def augment(
+    run: RunPath,
+    source: SourcePath,
+    out: Out,
+    factor: Annotated[
+        int, typer.Option(help="So many times as many items in the end, the old ones first.")
+    ] = 5,
+    way: Annotated[
+        str | None,
+        typer.Option(
+            help="mix with others of the label; jitter; sample given the label. [mix if there are labels]"
+        ),
+    ] = None,
+    spread: Annotated[
+        float | None, typer.Option(help="How far from the old items. [as suits the way]")
+    ] = None,
+    detail: Annotated[
+        bool | None,
+        typer.Option("--detail/--no-detail", help="Keep what the decoder cannot draw. [as suits the kind]"),
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="An array in .npz, or folders.")] = None,
+    seed: Seed = 0,
+) -> dict[str, Any]:
+    """More items of the same labels: each old one, then new ones made from it."""
+    opened = open_run(run)
+    made = opened.augment(source, labels, factor, way=way, spread=spread, detail=detail, seed=seed)
+    write_labelled(out, made.x, made.y, opened.kind, factor)
+    known = {} if made.y is None else {"labels": len(set(made.y.tolist()))}
+    result = {"n": len(made.x), "old": len(made.x) // factor, **known, "out": str(out)}
+    return {**result, "text": described(result)}
+
+
+@command("edit")
+def edit(
+    run: RunPath,
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="A file, or SOURCE#row.", show_default=False)],
+    out: Out,
+    dim: Annotated[int | None, typer.Option(help="Change this dimension of the code.")] = None,
+    toward: Annotated[str | None, typer.Option(help="Or change the item towards this label.")] = None,
+    by: Annotated[
+        float | None,
+        typer.Option(help="Standard deviations of the dimension [2]; share of the way to the label [1]."),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Items on the way, the last all the way.")] = 1,
+    detail: Annotated[
+        bool | None,
+        typer.Option("--detail/--no-detail", help="Keep what the decoder cannot draw. [as suits the kind]"),
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Data whose codes to go by. [those held out in training]")
+    ] = None,
+) -> dict[str, Any]:
+    """One item with one factor changed, and how far the rest moved; as a picture, the original first."""
+    from vaekit import outputs
+    from vaekit.data import Batch
+
+    opened = open_run(run)
+    found = opened.edit(item, from_, dim=dim, toward=toward, by=by, steps=steps, detail=detail)
+    made, c = found.made, found.made.c
+    if out.suffix.lower() in outputs.PICTURES:
+        written(opened, made, out, columns=len(made))
+    else:
+        written(opened, Batch(made.x[1:], None if c is None else c[1:]), out)
+    change = {"dim": dim} if toward is None else {"toward": toward}
+    score = {"asked": round(found.asked, 3), "moved": round(found.moved, 3), "else": round(found.others, 3)}
+    result = {**change, **score, "out": str(out)}
+    told = "asked, moved, else: standard deviations of q(z | x)"
+    return {**result, "text": f"{described(result)}\n{told}"}
+
+
+def write_labelled(out: Path, x: Any, y: Any, kind: Any, factor: int) -> None:
+    """Items with their labels: arrays, a column, or a sub-folder for each label; without labels as any items.
+
+    Raises:
+        UsageError: E107, this form has no place for labels.
+    """
+    from vaekit import outputs
+    from vaekit.data import Images
+
+    unit = kind.store(x).float() / kind.top if isinstance(kind, Images) else None
+    suffix, columns = out.suffix.lower(), len(x) // factor
+    if y is None or suffix in outputs.PICTURES:  # in a picture, new ones below the old one they come from
+        outputs.write_items(out, x, kind, unit, columns if columns <= 16 else None)
+    elif suffix == ".npz":
+        name = "images" if isinstance(kind, Images) else "values"
+        outputs.write_arrays(out, {name: _array(x), "labels": y})
+    elif suffix in outputs.TABLES:
+        flat = _array(x).reshape(len(x), -1)
+        names = ["text"] if flat.dtype.kind == "U" else [f"x{i}" for i in range(flat.shape[1])]
+        outputs.write_table(out, {**dict(zip(names, flat.T, strict=True)), "label": y})
+    elif suffix or not isinstance(kind, Images):
+        message = f"--out {out}: {suffix or 'a folder'} has no place for the labels."
+        raise UsageError("E107", message, hint="--out with .npz or .csv")
+    else:
+        _write_folders(out, x, y, kind, unit)
+
+
+def _array(x: Any) -> Any:
+    import numpy as np
+
+    return np.array(x, dtype=np.str_) if isinstance(x, list) else x
+
+
+def _write_folders(out: Path, x: Any, y: Any, kind: Any, unit: Any) -> None:
+    """A sub-folder of images for each label.
+
+    Raises:
+        UsageError: E107, something else is there, or a label is no name of a folder.
+    """
+    import numpy as np
+
+    from vaekit import outputs
+
+    words = y.astype(str)
+    names = [str(name) for name in np.unique(words)]
+    bad = [
+        name for name in names if not name.strip() or name.startswith(".") or set(name) & set('/\\:*?"<>|')
+    ]
+    if bad:
+        raise UsageError("E107", f"the label {bad[0]!r} is no name of a folder.", hint="--out with .npz")
+    there = [entry.name for entry in out.iterdir()] if out.is_dir() else [out.name] if out.exists() else []
+    others = [name for name in there if name not in names]
+    if others:
+        message = f"there is something else here: {others[0]}; nothing was written."
+        raise UsageError("E107", message, where=out, hint="a new folder")
+    for name in names:
+        rows = np.flatnonzero(words == name)
+        outputs.write_items(out / name, x[rows], kind, unit[rows])
