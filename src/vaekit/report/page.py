@@ -52,7 +52,9 @@ def write_report(run_path: Path) -> Path:
     names = [str(name) for name in card.get("columns") or []] if isinstance(card.get("columns"), list) else []
     names = names if len(names) == np.prod(evidence.get("shape", 0)) else []
     drawn = draw(path / "plots", evidence, records, run, names)
-    return files.write(path / "report.html", _render(_context(path, run, card, records, evidence, drawn)))
+    return files.write(
+        path / "report.html", rendered("page.html", _context(path, run, card, records, evidence, drawn))
+    )
 
 
 # ---------------------------------------------------------------------- what the run left
@@ -177,15 +179,15 @@ def _mapping(value: Any) -> Facts:
     return value if isinstance(value, dict) else {}
 
 
-def _render(context: Facts) -> str:
-    """The page; every value is escaped, because names and labels come from anywhere."""
+def rendered(template: str, context: Facts) -> str:
+    """A page; every value is escaped, because names and labels come from anywhere."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("vaekit.report", "")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template("page.html").render(context)
+    return environment.get_template(template).render(context)
 
 
 # ---------------------------------------------------------------------- pictures inside the page

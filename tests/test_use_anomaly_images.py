@@ -1,0 +1,237 @@
+"""Odd pictures: complexity, maps and the review page."""
+
+import re
+import zlib
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from vaekit.data import Images, Items, Vectors
+from vaekit.errors import UsageError
+from vaekit.report.review import Cell, Entry, oddest, shown, write_review
+from vaekit.uses.anomalies import coded
+from vaekit.uses.complexity import complexity, compressed_size, gradient_energy, paeth
+from vaekit.uses.maps import heat, maps, misfit
+
+# ---------------------------------------------------------------------- complexity
+
+
+def stored(pictures: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(pictures[:, None])
+
+
+def test_a_constant_picture_is_the_simplest_and_noise_the_most_complex(rng: np.random.Generator) -> None:
+    ramp = np.tile(np.arange(0, 224, 8, dtype=np.uint8), (28, 1))
+    noise = rng.integers(0, 256, (28, 28)).astype(np.uint8)
+    pictures = np.stack([np.full((28, 28), 77, np.uint8), ramp, ramp // 2 + noise // 16, noise])
+    found = complexity(Images(1, 28, 28), stored(pictures))
+    for name in ("compressed size", "gradient energy"):
+        assert (np.diff(found[name]) > 0).all(), name
+
+
+def test_gradient_energy_is_the_mean_of_the_steps() -> None:
+    unit = np.array([[[[0.0, 1.0], [0.5, 0.5]]]])  # steps across 1 and 0, down 0.5 and 0.5
+    assert gradient_energy(unit) == pytest.approx([0.5])
+    assert gradient_energy(np.ones((2, 3, 1, 1))).tolist() == [0.0, 0.0]  # no neighbours at all
+
+
+def test_size_is_of_the_best_of_four_predictions(rng: np.random.Generator) -> None:
+    down, across = np.mgrid[:20, :20]
+    plane = (3 * down + 5 * across).astype(np.uint8)[None]  # every difference is the same
+    assert compressed_size(plane) < 40 < len(zlib.compress(plane.tobytes(), 9))
+    noise = rng.integers(0, 2, (1, 20, 20)).astype(np.uint8) * 255
+    assert compressed_size(noise) <= len(zlib.compress(noise.tobytes(), 9))
+
+
+def test_paeth_is_png_s(rng: np.random.Generator) -> None:
+    def oracle(a: int, b: int, c: int) -> int:  # as in RFC 2083, 6.6
+        p = a + b - c
+        pa, pb, pc = abs(p - a), abs(p - b), abs(p - c)
+        return a if pa <= pb and pa <= pc else b if pb <= pc else c
+
+    a, b, c = rng.integers(0, 256, (3, 500)).astype(np.uint8)
+    a[:50] = b[:50]
+    wanted = [oracle(*map(int, three)) for three in zip(a, b, c, strict=True)]
+    assert paeth(a, b, c).tolist() == wanted
+
+
+def test_complexity_is_in_the_units_of_the_pictures(rng: np.random.Generator) -> None:
+    eight = rng.integers(0, 256, (3, 1, 9, 7)).astype(np.uint8)
+    sixteen, floats = eight.astype(np.uint16) * 257, eight.astype(np.float32) / 255
+    first = complexity(Images(1, 9, 7), torch.from_numpy(eight))
+    for kind, raw in ((Images(1, 9, 7, levels=65536), sixteen), (Images(1, 9, 7, levels=0), floats)):
+        other = complexity(kind, torch.from_numpy(raw))
+        assert other["compressed size"].tolist() == first["compressed size"].tolist()
+        assert other["gradient energy"] == pytest.approx(first["gradient energy"], abs=1e-6)
+    bits = complexity(
+        Images(1, 9, 7, binarize="dynamic"), torch.from_numpy(eight)
+    )  # the picture, not a draw of bits
+    assert bits["compressed size"].tolist() == first["compressed size"].tolist()
+    alone = complexity(Images(1, 9, 7), torch.from_numpy(eight[1:2]))
+    assert alone["compressed size"][0] == first["compressed size"][1]
+
+
+def test_only_pictures_are_complex() -> None:
+    assert complexity(Vectors(3), torch.zeros(2, 3)) == {}
+
+
+# ---------------------------------------------------------------------- maps
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A model of smooth blobs, ordinary blobs that it has not seen, and their deviances."""
+    import vaekit
+
+    pictures = blobs(600, seed=0)
+    place = tmp_path_factory.mktemp("blobs") / "run"
+    run = vaekit.fit(pictures, steps=250, latent=4, seed=0, out=place, quiet=True, threads=1)
+    ordinary = coded(run.model, run.items(blobs(200, seed=1))).residuals
+    return run, ordinary
+
+
+def blobs(n: int, seed: int) -> np.ndarray:
+    """(n, 16, 16) grey pictures of one soft blob each, with a little noise."""
+    rng = np.random.default_rng(seed)
+    down, across = np.mgrid[:16, :16]
+    y, x = rng.uniform(5, 10, (2, n, 1, 1))
+    bright = 200 * np.exp(-((down - y) ** 2 + (across - x) ** 2) / 18) + 20
+    return (bright + rng.normal(0, 2, bright.shape)).clip(0, 255).round().astype(np.uint8)
+
+
+def test_a_map_is_large_where_a_patch_was_altered_and_only_there(trained: Any) -> None:
+    run, ordinary = trained
+    clean, altered = blobs(20, seed=2), blobs(20, seed=2)
+    places = np.random.default_rng(3).integers(0, 12, (20, 2))
+    inside = np.zeros(clean.shape, dtype=bool)
+    for i, (y, x) in enumerate(places):
+        inside[i, y : y + 4, x : x + 4] = True
+    altered[inside] = np.where(altered[inside] < 128, altered[inside] + 90, altered[inside] - 90)
+    before, after = (maps(run.model, run.items(x), ordinary) for x in (clean, altered))
+    change = after.odd - before.odd
+    assert np.median(after.odd[inside]) > 6 > 2.5 > np.median(np.abs(after.odd[~inside]))
+    highest = after.odd.reshape(20, -1).argmax(1)
+    assert inside.reshape(20, -1)[np.arange(20), highest].sum() >= 18
+    assert change[inside].mean() > 5 * change[~inside].mean()
+
+
+def test_ordinary_pictures_have_usual_maps(trained: Any) -> None:
+    run, ordinary = trained
+    odd = maps(run.model, run.items(blobs(100, seed=4)), ordinary).odd
+    assert (
+        abs(odd.mean()) < 0.2 and 0.6 < odd.std() < 1.2
+    )  # standard scores, but for the floor of their spread
+
+
+def test_a_map_does_not_depend_on_its_neighbours(trained: Any) -> None:
+    run, ordinary = trained
+    pictures = blobs(5, seed=5)
+    together, alone = (maps(run.model, run.items(x), ordinary) for x in (pictures, pictures[3:4]))
+    assert np.allclose(together.odd[3], alone.odd[0], atol=1e-4)
+    assert (together.original == pictures).all()
+
+
+def test_misfit_keeps_its_mass_and_its_place() -> None:
+    kind = Images(3, 28, 28)
+    point = torch.zeros(1, 3, 28, 28)
+    point[0, 1, 10, 20] = -6.0
+    found = misfit(point.flatten(1), kind)
+    assert found.shape == (1, 28, 28) and found[0].argmax() == 10 * 28 + 20
+    assert found.sum() == pytest.approx(2.0)  # |−6| in the mean over three colours
+
+
+def test_what_cannot_be_mapped_is_said(trained: Any) -> None:
+    run, ordinary = trained
+    with pytest.raises(UsageError, match="vectors"):
+        maps(run.model, Items(torch.zeros(2, 3), Vectors(3)), ordinary)
+    with pytest.raises(UsageError, match="depend on each other"):
+        maps(run.model, run.items(blobs(2, seed=0)), ordinary[:, :0])
+    with pytest.raises(UsageError, match="each pixel"):
+        maps(run.model, run.items(blobs(2, seed=0)), ordinary[:, :7])
+
+
+def test_heat_is_grey_where_nothing_is_odd_and_warm_where_something_is() -> None:
+    picture, odd = np.full((4, 4), 200, np.uint8), np.zeros((4, 4))
+    odd[1, 2] = 50.0
+    drawn = heat(picture, odd)
+    assert (drawn[0] == drawn[0, 0, 0]).all() and drawn[0, 0, 0] < 200
+    red, green, blue = drawn[1, 2]
+    assert red == 255 and red > blue and int(red) - int(blue) > 150
+    colour = np.repeat(picture[..., None], 3, -1)
+    assert (heat(colour, odd) == drawn).all()
+
+
+# ---------------------------------------------------------------------- the page
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and the text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+HOSTILE = "<script>alert('x')</script>\"><img src=http://evil/ onerror=run>.png"
+
+
+def test_the_page_runs_nothing_fetches_nothing_and_escapes_every_word(tmp_path: Path, trained: Any) -> None:
+    run, ordinary = trained
+    pictures = shown(run.model, run.items(blobs(2, seed=6)), np.array([0, 1]), ordinary, [(), ()])
+    entries = [
+        Entry(0, "9.1", "0.01", True, (HOSTILE,), **pictures[0]),
+        Entry(1, "8", "0.02", False, cells=(Cell(HOSTILE, HOSTILE, HOSTILE, odd=True),), text=HOSTILE),
+    ]
+    path = write_review(tmp_path / "page.html", HOSTILE, HOSTILE, entries, HOSTILE, HOSTILE, HOSTILE)
+    page = path.read_text(encoding="utf-8")
+    found = Tags(page)
+    assert not {"script", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in found.tags}
+    for tag, attributes in found.tags:
+        assert not any(name.startswith("on") for name in attributes), tag
+        for name in ("src", "href"):
+            assert (attributes.get(name) or "data:").startswith("data:"), (tag, attributes[name])
+    assert not re.search(r"url\(|@import", page)
+    assert found.text.count("alert('x')") >= 8  # it is there to be read
+    assert sum(tag == "img" for tag, _ in found.tags) == 3  # original, expected, map
+
+
+def test_the_page_shows_the_cells_of_rows_the_odd_ones_first(tmp_path: Path) -> None:
+    import vaekit
+
+    rows = np.random.default_rng(0).normal(size=(200, 3)) * [1, 10, 100]
+    run = vaekit.fit(rows, steps=20, seed=0, out=tmp_path / "run", quiet=True, threads=1)
+    found = shown(run.model, run.items(rows[:4]), np.array([2, 0]), np.zeros((1, 0)), [("x1",), ()])
+    first, second = (entry["cells"] for entry in found)
+    assert [cell.name for cell in first] == ["x1", "x0", "x2"] and [c.odd for c in first] == [
+        True,
+        False,
+        False,
+    ]
+    assert [cell.name for cell in second] == ["x0", "x1", "x2"]
+    assert float(first[0].value.replace("−", "-")) == pytest.approx(rows[2, 1], rel=1e-2)
+
+
+def test_the_page_shows_text_as_text(tmp_path: Path) -> None:
+    import vaekit
+
+    lines = tmp_path / "names.txt"
+    lines.write_text("".join(f"{name}\n" for name in ["anna", "hannah", "otto", "bob", "eve", "ada"] * 20))
+    run = vaekit.fit(lines, steps=5, seed=0, out=tmp_path / "run", quiet=True, threads=1)
+    found = shown(run.model, run.items(lines), np.array([1]), np.zeros((1, 0)), [()])
+    assert found[0]["text"].startswith("hannah\n") and "expected" in found[0]["text"]
+
+
+def test_the_oddest_come_first_and_equals_in_their_order() -> None:
+    assert oddest(np.array([1.0, 3.0, 2.0, 3.0]), 3).tolist() == [1, 3, 2]
