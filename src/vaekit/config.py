@@ -36,8 +36,9 @@ class Config(BaseModel):
             objective that a critic or a multiplier changes along the way.
         seed: Of weights, data order and noise.
         device: auto, cpu or cuda.
-        labels, val, key, kind, likelihood, binarize, columns, image_size: How the data are read; `columns` says what
-            columns of a table are (number, category or drop) where that is not found out rightly.
+        labels, val, key, kind, likelihood, binarize, columns, image_size, patch: How the data are read; `columns` says
+            what columns of a table are (number, category or drop) where that is not found out rightly; `patch` cuts
+            images into squares of that side.
         at_most, threads, evaluate_every: Chosen by measuring at the first start, and kept: steps where no length was
             asked for, processor threads, steps between evaluations.
     """
@@ -66,6 +67,7 @@ class Config(BaseModel):
     binarize: str = "auto"
     columns: dict[str, str] = Field(default_factory=dict)
     image_size: int | None = Field(default=None, ge=4, le=4096)
+    patch: int | None = Field(default=None, ge=4, le=4096)
     at_most: int | None = Field(default=None, ge=1)
     threads: int | None = Field(default=None, ge=1)
     evaluate_every: int | None = Field(default=None, ge=1)

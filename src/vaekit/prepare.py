@@ -12,6 +12,7 @@ import torch
 
 from vaekit.config import Config
 from vaekit.data import Images, Items, Kind, Parts, Table, TableSource, as_vectors, build, card, detect, read
+from vaekit.data.patches import cut
 from vaekit.distributions import Noise
 from vaekit.errors import UsageError, nearest
 from vaekit.presets import ABOUT, CHAPTERS, PRESETS, Preset
@@ -44,6 +45,7 @@ def prepare(source: Any, config: Config, minimum: int = 2) -> Data:
     _preset(config)  # what cannot be is said before anything is read
     key = "*" if config.kind == "parts" else config.key
     raw = read(source, key=key, labels=config.labels, image_size=config.image_size)
+    raw = raw if config.patch is None else cut(raw, config.patch)
     kind, reasons = detect(
         raw, config.kind, config.likelihood, config.binarize, minimum,
         told=config.columns, conditional=ABOUT[config.preset].labels,
@@ -79,6 +81,7 @@ def _split(items: Items, kind: Kind, config: Config) -> tuple[Items, Items]:
     if config.val is not None:
         key = "*" if isinstance(kind, Parts) else config.key
         other = read(config.val, key=key, labels=config.labels, image_size=config.image_size)
+        other = other if config.patch is None else cut(other, config.patch)
         return items, labelled_items(other, kind)
     return held_out(items, config.seed)
 

@@ -24,7 +24,8 @@ from vaekit.evaluation.calibration import places
 from vaekit.prepare import labelled_items
 from vaekit.progress import described
 from vaekit.report import write_report
-from vaekit.uses import augmentation, editing
+from vaekit.uses import augmentation, denoising, editing
+from vaekit.uses.denoising import Denoised
 
 CHUNK = 1_024  # items at once
 # once said, MKL no longer takes fewer threads when the machine is busy: results stay the same
@@ -365,6 +366,23 @@ class Run:
             flag = np.zeros(len(values), dtype=bool)
             flag[np.argsort(-values, kind="stable")[:budget]] = True
         return Scores(values, p, flag)
+
+    def denoise(
+        self, data: Any, noise: str | None = None, samples: int = 100, steps: int | None = None, seed: int = 0
+    ) -> Denoised:
+        """The signal under the noise, `.mean` and `.std`, of rows or of pictures as large as the model's or larger.
+
+        Args:
+            data: A path, pictures or rows, as they were measured.
+            noise: `gaussian:25` (of 0..255; of rows, in their units) or `poisson:30` (photons at white); by default
+                what the model was trained with, known or learned.
+            samples: Draws from the posterior of each.
+            steps: Of improving each posterior; by default none with the model's own noise, 200 with another.
+            seed: Of the draws.
+        """
+        return denoising.denoise(
+            self.model, self.kind, data, noise, samples, steps, seed, image_size=self._image_size
+        )
 
     def evaluate(self, data: Any, samples: int = 500, seed: int = 0) -> dict[str, Any]:
         """ELBO and its two sides, −log p(x) by importance sampling, bits per dimension, active units."""

@@ -53,11 +53,14 @@ def train(
     kind: Annotated[
         str | None, typer.Option(help="images, vectors, table, counts, sequences or parts. [auto]")
     ] = None,
-    likelihood: Annotated[str | None, typer.Option(help="The family of p(x|z). [auto]")] = None,
+    likelihood: Annotated[
+        str | None, typer.Option(help="The family of p(x|z), or noise: gaussian:25. [auto]")
+    ] = None,
     binarize: Annotated[str | None, typer.Option(help="none, threshold or dynamic. [auto]")] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Bring every image to N x N: resize, then crop.")
     ] = None,
+    patch: Annotated[int | None, typer.Option(help="Train on squares of N x N, cut from the images.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder. [runs/<name of the source>]")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="beta=4 for the preset, train.clip=100 for training.")
@@ -77,7 +80,7 @@ def train(
     given = dict(
         preset=preset, latent=latent, steps=steps, epochs=epochs, time=time, batch_size=batch_size, lr=lr, seed=seed,
         device=device, labels=labels, val=val, key=key, kind=kind, likelihood=likelihood, binarize=binarize,
-        image_size=image_size,
+        image_size=image_size, patch=patch,
     )  # fmt: skip
     written = {} if config is None else configuration.read(config)
     if any(word is not None for word in (steps, epochs, time)):

@@ -17,15 +17,15 @@ from vaekit.data.facts import Facts, constant_features, measure
 from vaekit.data.images import Binarize, Images, default_family
 from vaekit.data.kind import Kind
 from vaekit.data.labels import as_tensor, frequencies, same_classes
-from vaekit.data.levels import bad_scale
-from vaekit.data.likelihoods import LIKELIHOODS, Setting, asked
+from vaekit.data.levels import DEPTHS, bad_scale, noisy_white
+from vaekit.data.likelihoods import LIKELIHOODS, Setting, asked, is_noise, known_noise
 from vaekit.data.loaded import Source, TableSource, TextSource
 from vaekit.data.matrices import SparseSource
 from vaekit.data.parts import PartsSource
 from vaekit.data.tables import Table
 from vaekit.data.text import detect_text
 from vaekit.data.vectors import Vectors, moments
-from vaekit.distributions import Bernoulli, Family, NegativeBinomial, Poisson
+from vaekit.distributions import Bernoulli, Family, NegativeBinomial, Photons, Poisson
 from vaekit.errors import DataError, UsageError, nearest
 
 CHANNELS = (1, 2, 3, 4)
@@ -34,7 +34,6 @@ NEARLY_BINARY = 0.75  # share of values in the lowest and highest tenth: MNIST 0
 BOTH_ENDS = 0.03  # share at each end: a dark microscope image is not binary
 FEW_LEVELS = 32  # arrays whose largest value is at most this have so many levels, not 256
 MOST_CATEGORIES = 1000
-DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners give
 
 
 Loaded = Source | SparseSource | TableSource | TextSource | PartsSource
@@ -58,7 +57,7 @@ def detect(
     Args:
         source: What was read.
         kind: One of `KINDS`.
-        likelihood: "auto" or one of `LIKELIHOODS`.
+        likelihood: "auto", one of `LIKELIHOODS`, or noise of a known size: gaussian:25, poisson:30.
         binarize: One of `BINARIZE`.
         minimum: Fewer rows than this are too few.
         seed: Of bits that are drawn once.
@@ -81,7 +80,10 @@ def detect(
     """
     likelihood = likelihood.replace("-", "_")
     _known("kind", kind, KINDS)
-    _known("likelihood", likelihood, ("auto", *LIKELIHOODS, "poisson", "negative_binomial"))
+    if ":" in likelihood:
+        known_noise(likelihood)
+    else:
+        _known("likelihood", likelihood, ("auto", *LIKELIHOODS, "poisson", "negative_binomial"))
     _known("binarize", binarize, BINARIZE)
     source = _as_asked(source, kind)
     if isinstance(source, TableSource):
@@ -96,7 +98,7 @@ def detect(
         return _counts(source, likelihood, minimum)
     _enough(source, minimum)
     facts, reasons = measure(source.values), list[str]()
-    if _is_images(source, facts, kind, reasons):
+    if _is_images(source, facts, kind, likelihood, reasons):
         return _images(source, facts, likelihood, binarize, seed, reasons), reasons
     if binarize not in ("auto", "none"):
         raise UsageError("E103", f"--binarize {binarize} is for images, and these are vectors.")
@@ -175,7 +177,7 @@ def _enough(source: Source, minimum: int) -> None:
         )
 
 
-def _is_images(source: Source, facts: Facts, kind: str, reasons: list[str]) -> bool:
+def _is_images(source: Source, facts: Facts, kind: str, likelihood: str, reasons: list[str]) -> bool:
     shape = source.values.shape
     if kind == "vectors":
         flat = f", each item of shape {shape[1:]} flattened" if len(shape) > 2 else ""
@@ -185,9 +187,10 @@ def _is_images(source: Source, facts: Facts, kind: str, reasons: list[str]) -> b
         reasons.append(f"vectors, because the array has 2 axes: {shape[0]} rows of {shape[1]} columns.")
         return False
     channels = _layout(source)[0]
-    if len(shape) == 3 and kind == "auto" and source.names is None and not _like_pixels(facts):
+    pixels = _like_pixels(facts) or is_noise(likelihood, False)
+    if len(shape) == 3 and kind == "auto" and source.names is None and not pixels:
         message = f"values {facts.low:.4g}..{facts.high:.4g} in an array of shape {shape} are no pixels."
-        hint = "--kind vectors   (each item flattened), or scale the values to [0, 1]"
+        hint = "--kind vectors   (each item flattened), --likelihood gaussian:SIGMA   (noise), or scale to [0, 1]"
         raise DataError("E212", message, where=source.path, hint=hint)
     because = "that was asked for" if kind == "images" else f"the array has {len(shape)} axes"
     because = "these are image files" if source.names is not None else because
@@ -233,6 +236,14 @@ def _images(
     source: Source, facts: Facts, likelihood: str, binarize: str, seed: int, reasons: list[str]
 ) -> Images:
     channels, height, width = _layout(source)
+    shares = frequencies(source.labels, len(source.label_names))
+    if is_noise(likelihood, _like_pixels(facts)):
+        if binarize not in ("auto", "none"):
+            raise UsageError("E103", f"--binarize {binarize} makes bits, and noise has none.")
+        family = asked(likelihood, Setting("images", channels * height * width, 0), reasons)
+        white = _white(source, facts, family, reasons)
+        labels = source.label_names
+        return Images(channels, height, width, 0, family, "none", labels, shares, seed, white=white)
     levels = _levels(source, facts, reasons)
     chosen = _binarize(facts, channels, levels, likelihood, binarize, reasons)
     if chosen == "none" and likelihood != "auto":
@@ -241,14 +252,31 @@ def _images(
         family = default_family(levels, chosen)
     if chosen == "none" and likelihood == "auto":
         reasons.append(_default_reason(levels))
-    shares = frequencies(source.labels, len(source.label_names))
     return Images(channels, height, width, levels, family, chosen, source.label_names, shares, seed)
+
+
+def _white(source: Source, facts: Facts, family: Family, reasons: list[str]) -> float:
+    """The value that stands for 1 in pictures with noise on them, which reach below 0 and above white."""
+    if isinstance(family, Photons) and facts.low < 0:
+        message = f"counts of photons are never negative, and the smallest value is {facts.low:.4g}."
+        hint = "--likelihood poisson_gaussian   (learns the noise), or subtract no background"
+        raise DataError("E203", message, where=source.path, hint=hint)
+    white = noisy_white(source.values, facts.high)
+    reasons.append(
+        f"{white:g} counts as white, because the values go from {facts.low:.4g} to {facts.high:.4g}."
+    )
+    return white
 
 
 def _levels(source: Source, facts: Facts, reasons: list[str]) -> int:
     """How many levels the pixels have; 0 for floats."""
     if facts.low < 0 or facts.high > 65535 or not (facts.whole or facts.high <= 1):
-        raise bad_scale(source.values, "images are whole numbers 0..65535 or floats in [0, 1]", source.path)
+        hint = (
+            "--likelihood gaussian   (or gaussian:SIGMA) if there is noise on them, or scale them to [0, 1]"
+        )
+        raise bad_scale(
+            source.values, "images are whole numbers 0..65535 or floats in [0, 1]", source.path, hint
+        )
     if facts.bits:
         return 2
     if not facts.whole:
@@ -319,10 +347,11 @@ def _vectors(source: Source, facts: Facts, likelihood: str, reasons: list[str]) 
         family = _unscaled(values, facts, likelihood, reasons, source.path)
         return Vectors(columns, family=family, labels=labels, frequencies=shares)
     name = "gaussian" if likelihood == "auto" else likelihood
-    family = asked(name, Setting("vectors", columns, 0), [] if likelihood == "auto" else reasons)
+    mean, scale = moments(values)
+    setting = Setting("vectors", columns, 0, scale.tolist())
+    family = asked(name, setting, [] if likelihood == "auto" else reasons)
     form = "whole numbers" if facts.whole else "fractions"
     reasons.append(f"{name} with one scale per column, each standardised, because the values are {form}.")
-    mean, scale = moments(values)
     missing = _holes(values, reasons)
     return Vectors(columns, mean.tolist(), scale.tolist(), family, labels, shares, missing=missing)
 

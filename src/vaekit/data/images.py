@@ -51,6 +51,8 @@ class Images(Kind):
     Args:
         channels, height, width: Shape of one image.
         levels: Number L of integer levels; 256 for 8 bit, 65536 for 16 bit, 0 for floats in [0, 1].
+        white: The raw value that stands for 1 in pictures with noise on them, of any finite values, below 0 and above
+            white too; None for all others.
         family: The likelihood; None chooses by levels and binarize.
         binarize: "none", "dynamic" (as above) or "threshold" (raw ≥ half).
         labels: Names of the classes.
@@ -85,7 +87,10 @@ class Images(Kind):
         frequencies: Sequence[float] = (),
         seed: int = 0,
         conditional: bool = False,
+        white: float | None = None,
     ) -> None:
+        if white is not None and not (white > 0 and levels == 0 and binarize == "none"):
+            raise ValueError("white is above 0, and for pictures without levels that are not binarised")
         if min(channels, height, width) < 1:
             raise ValueError(f"an image of {channels} channels and {height}x{width} pixels has no values")
         if levels != 0 and not 2 <= levels <= 65536:
@@ -95,11 +100,12 @@ class Images(Kind):
         self.channels, self.height, self.width, self.levels = channels, height, width, levels
         self.binarize: Binarize = binarize
         self.labels, self.frequencies = tuple(labels), tuple(frequencies)
-        self.seed, self.conditional = seed, conditional
+        self.seed, self.conditional, self.white = seed, conditional, white
         self.family = family if family is not None else default_family(levels, binarize)
 
     def __repr__(self) -> str:
         extra = "" if self.binarize == "none" else f", binarize={self.binarize!r}"
+        extra += "" if self.white is None else f", white={self.white:g}"
         return f"Images({self.channels}, {self.height}, {self.width}, levels={self.levels}{extra})"
 
     @property
@@ -107,9 +113,9 @@ class Images(Kind):
         return (self.channels, self.height, self.width)
 
     @property
-    def top(self) -> int:
+    def top(self) -> float:
         """The raw value that stands for 1."""
-        return max(1, self.levels - 1)
+        return max(1, self.levels - 1) if self.white is None else self.white
 
     def store(self, values: Any) -> Tensor:
         """Take images into storage form, never changing their size; a warning says where values had to be rounded.
@@ -126,9 +132,8 @@ class Images(Kind):
         array = as_array(values)
         check_dtype(array.dtype)
         array = finite(self._with_channels(array))
-        stored = to_storage(
-            array, self.levels
-        )  # a channels-last array stays as it lies, seen with its axes moved
+        # a channels-last array stays as it lies, seen with its axes moved
+        stored = to_storage(array, self.levels) if self.white is None else array.astype(np.float32)
         return torch.from_numpy(stored if stored.flags.writeable else stored.copy())
 
     def _with_channels(self, array: np.ndarray) -> np.ndarray:
@@ -162,7 +167,7 @@ class Images(Kind):
         """
         if self.binarize == "dynamic":
             return labelled(self, self._bits(raw, noise), labels)
-        x = raw.float() if self.levels == 0 else raw.float().div_(self.top)  # (B, C, H, W)
+        x = raw.float() if self.top == 1 else raw.to(torch.float32, copy=True).div_(self.top)  # (B, C, H, W)
         return labelled(self, (x >= 0.5).float() if self.binarize == "threshold" else x, labels)
 
     def _bits(self, raw: Tensor, noise: Noise | None) -> Tensor:
@@ -171,18 +176,20 @@ class Images(Kind):
         if isinstance(noise, RowNoise) or self.levels == 0:
             x = raw.double().div_(self.top)  # in double, so that raw = top is 1 for certain
             return (noise.uniform(raw.shape, x) < x).float()
-        bars = noise.integers(self.top, raw.shape)  # P(raw > bar) = raw / top, exactly
+        bars = noise.integers(max(1, self.levels - 1), raw.shape)  # P(raw > bar) = raw / top, exactly
         return torch.from_numpy((raw.cpu().numpy() > bars).astype(np.float32)).to(raw.device)
 
     def decode(self, x: Tensor, c: Tensor | None = None) -> np.ndarray:
         """The model's values as images in the range of the training data.
 
         Args:
-            x: (B, C, H, W) in [0, 1]; values outside are clamped.
+            x: (B, C, H, W) in [0, 1]; values outside are clamped, but for pictures with noise on them.
 
         Returns:
             (B, H, W) for one channel, else (B, H, W, C): uint8, uint16, or float32 where there are no levels.
         """
+        if self.white is not None:
+            return _channels_last(x.detach().cpu().float().mul(self.white).numpy())
         unit = x.detach().cpu().float().clamp(0, 1)
         if self.levels == 0:
             return _channels_last(unit.numpy())
@@ -246,10 +253,12 @@ class Images(Kind):
     def log_volume(self, batch: Batch) -> float | Tensor:
         """−(number of observed values) · log(L − 1) for a density over integer levels; a mass needs nothing.
 
+        Of pictures with noise on them, white stands in the place of L − 1.
+
         Returns:
             One number for all rows, or (B,) where a mask counts the observed values.
         """
-        if self.family.discrete or self.levels == 0 or self.binarize != "none":
+        if self.family.discrete or self.top == 1 or self.binarize != "none":
             return 0.0
         each = -math.log(self.top)
         if batch.mask is None:

@@ -12,6 +12,8 @@ from torch import Tensor
 from vaekit.data.checks import chunks
 from vaekit.errors import DataError
 
+DEPTHS = (8, 10, 12, 14, 16)  # bits that cameras and scanners give
+NOISIEST = 16  # times white: no noise that anyone would take away reaches so far
 INEXACT = 0.01  # in units of a level: farther than this from every level is no rounding error of a float
 
 
@@ -90,6 +92,22 @@ def _spread(values: np.ndarray, top: int) -> np.ndarray:
         share = f"{100 * moved / values.size:.1f} % of the values"
         warnings.warn(f"{share} were between two of the {top + 1} levels and were rounded.", stacklevel=4)
     return stored
+
+
+def noisy_white(values: np.ndarray, high: float) -> float:
+    """The value that stands for white in pictures with noise on them: 1, 255, or the most of a camera's bits.
+
+    Args:
+        values: Pixels of any type.
+        high: The largest of them; noise on floats in [0, 1] stays below 16, on 8-bit levels below 16 · 255.
+
+    Example:
+        >>> noisy_white(np.zeros(1), 1.4), noisy_white(np.zeros(1), 330.0), noisy_white(np.zeros(1, np.uint8), 9)
+        (1.0, 255.0, 255.0)
+    """
+    if values.dtype.kind in "bu":
+        return float(next((2**bits - 1 for bits in DEPTHS if high < 2**bits), 65535))
+    return next((white for white in (1.0, 255.0) if high <= NOISIEST * white), 65535.0)
 
 
 def near_levels(values: np.ndarray, top: int) -> np.ndarray:

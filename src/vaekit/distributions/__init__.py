@@ -26,8 +26,17 @@ from vaekit.distributions.gumbel import GumbelSoftmax, OneHot
 from vaekit.distributions.joint import Categories, Columns, Joint
 from vaekit.distributions.mixture import GaussianMixture
 from vaekit.distributions.noise import MEAN, Noise, RowNoise, ambient, content_keys
+from vaekit.distributions.photons import PhotonDistribution, Photons
 from vaekit.distributions.reduce import center, draw, kl, log_prob, right, rows, spread, tempered
-from vaekit.distributions.scales import Fixed, Optimal, PerDimension, Predicted, Scale, Shared
+from vaekit.distributions.scales import (
+    Fixed,
+    Optimal,
+    PerDimension,
+    Predicted,
+    Scale,
+    Shared,
+    SignalDependent,
+)
 from vaekit.distributions.sphere import PowerSpherical, VonMisesFisher
 from vaekit.distributions.transported import Transported
 
@@ -36,7 +45,8 @@ __all__ = [
     "ContinuousBernoulli", "DiscretizedLogistic", "DiscretizedLogisticMixture", "Family", "Fixed",
     "FlatFamily", "Flattened", "Flowed", "FullGaussian", "FullMixture", "Gaussian", "GaussianMixture",
     "GumbelSoftmax", "Joint", "Laplace", "MEAN", "Mixed", "NegativeBinomial", "Noise", "OneHot", "Optimal",
-    "PerDimension", "PointMass", "Poisson", "PowerSpherical", "Predicted", "Product", "RowNoise", "Scale",
-    "Shared", "StudentT", "Transported", "VonMisesFisher", "ambient", "center", "content_keys", "detach",
-    "draw", "kl", "log_prob", "right", "rows", "spread", "tempered",
+    "PerDimension", "PhotonDistribution", "Photons", "PointMass", "Poisson", "PowerSpherical", "Predicted",
+    "Product", "RowNoise", "Scale", "Shared", "SignalDependent", "StudentT", "Transported", "VonMisesFisher",
+    "ambient", "center", "content_keys", "detach", "draw", "kl", "log_prob", "right", "rows", "spread",
+    "tempered",
 ]  # fmt: skip

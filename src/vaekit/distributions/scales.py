@@ -64,18 +64,22 @@ def unpositive(scale: Tensor, initial: float, floor: float) -> Tensor:
 
 @configurable
 class Fixed(Scale):
-    """The same known scale everywhere.
+    """A known scale: the same everywhere, or one for each dimension.
 
     Args:
-        value: The scale, in the data's units.
+        value: The scale, in the data's units; or (D,) of them.
+
+    Example:
+        >>> Fixed([1.0, 2.0])(torch.zeros(1, 0), torch.zeros(1, 2))
+        tensor([[1., 2.]])
     """
 
-    def __init__(self, value: float = 1.0) -> None:
+    def __init__(self, value: float | Sequence[float] = 1.0) -> None:
         super().__init__()
         self.value = value
 
     def forward(self, params: Tensor, loc: Tensor) -> Tensor:
-        return torch.full_like(loc, self.value)
+        return torch.as_tensor(self.value, dtype=loc.dtype, device=loc.device).expand_as(loc)
 
 
 @configurable
@@ -102,6 +106,38 @@ class Shared(Scale):
     def begin(self, scale: Tensor) -> Tensor:
         self.raw.copy_(unpositive(scale.square().mean().sqrt(), self.initial, self.floor))
         return scale[:0]
+
+
+@configurable
+class SignalDependent(Scale):
+    """Noise that grows with the signal, as a camera's does: σ² = gain · max(s, 0) + read², both learned.
+
+    Args:
+        gain: Where the variance that a signal of 1 adds begins; 1 / gain is the photons at white.
+        read: Where the standard deviation in the dark begins.
+
+    Source: Foi, Trimeche, Katkovnik, Egiazarian (2008), Practical Poissonian-Gaussian noise modeling and fitting for
+        single-image raw-data; learned with the ELBO as in Prakash, Krull, Jug (2021), DivNoising, arXiv:2006.06072.
+
+    Example:
+        >>> SignalDependent(gain=0.04, read=0.1)(torch.zeros(1, 0), torch.tensor([[0.0, 0.25]])).square()
+        tensor([[0.0100, 0.0200]])
+    """
+
+    def __init__(self, gain: float = 0.03, read: float = 0.05) -> None:
+        super().__init__()
+        self.gain, self.read = gain, read
+        self.raw = nn.Parameter(torch.zeros(2))
+
+    @property
+    def values(self) -> Tensor:
+        """The gain and the standard deviation in the dark, (2,)."""
+        gain, read = self.raw
+        return torch.stack([positive(gain, self.gain, 1e-6), positive(read, self.read, 1e-3)])
+
+    def forward(self, params: Tensor, loc: Tensor) -> Tensor:
+        gain, read = self.values
+        return (gain * loc.clamp(min=0) + read.square()).sqrt()
 
 
 @configurable
