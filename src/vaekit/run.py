@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ from vaekit.evaluation.calibration import places
 from vaekit.prepare import labelled_items
 from vaekit.progress import described
 from vaekit.report import write_report
-from vaekit.uses import augmentation, denoising, editing
+from vaekit.uses import augmentation, denoising, editing, imputation
+from vaekit.uses.imputation import Imputed
 from vaekit.uses.denoising import Denoised
 
 CHUNK = 1_024  # items at once

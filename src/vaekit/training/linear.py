@@ -5,7 +5,8 @@
 Λ and U are the largest eigenvalues of the covariance and their vectors, σ² is the mean of the others. A model that
 begins there begins at the best that a linear one can reach, and training only has to improve on it. A code
 without noise begins at the principal components themselves. Given a condition c the mean is linear in c, and all else
-is about what that leaves.
+is about what that leaves. Vectors with holes have no covariance to trust, each pair of columns having its own rows:
+there it is the linear model that explains the cells that are there (`factors`), with a noise for each column.
 
 Source: Tipping, Bishop (1999), Probabilistic principal component analysis.
 """
@@ -23,11 +24,13 @@ from vaekit.conditional import Conditional
 from vaekit.data import Batch, Items
 from vaekit.model import VAE
 from vaekit.networks import MLP, Cells
+from vaekit.training.factors import factor_analysis
 
 SMALLEST_CELL = 0.03  # units below which what seldom differs is not blown up
 ROWS, WIDEST = 50_000, 2_048  # rows looked at, spread evenly; features beyond which the start is left out
 CHUNK = 4_096
 SMALLEST = 1e-2  # of the noise's standard deviation, as a share of the features'
+FACTOR_ROWS = 5_000  # rows that factor analysis looks at
 ABOVE = 1.05  # the noise begins so far above the floor of its scale, whose inverse there has no end
 
 
@@ -40,7 +43,7 @@ class Linear:
         weights: W, (F, L).
         encoder: M⁻¹ Wᵀ, (L, F).
         std: (L,) standard deviation of q(z | x).
-        noise: σ, ().
+        noise: σ, (); or (F,) where each feature has its own.
         residual: (F,) root mean square of what W z does not explain, under q.
     """
 
@@ -134,12 +137,13 @@ def through_holes(found: Linear, together: Tensor) -> Linear:
         together: T, (F, F) share of the rows that have both features.
     """
     size, shares = len(found.mean), together.diagonal()
-    model = found.weights @ found.weights.T + found.noise.square() * torch.eye(size, dtype=torch.float64)
+    noise = found.noise.expand(size)
+    model = found.weights @ found.weights.T + torch.diag(noise.square())
     seen = together * model + torch.diag((shares == 0).double())  # what is never there needs no inverse
     across = found.weights * shares.unsqueeze(1)  # (F, L)
     encoder = torch.linalg.lstsq(seen, across).solution.T
     # the width that the ELBO asks for is the posterior's own; that its mean is a guess makes it no wider
-    precision = (found.weights.square() * shares.unsqueeze(1)).sum(0) / found.noise.square() + 1
+    precision = ((found.weights / noise.unsqueeze(1)).square() * shares.unsqueeze(1)).sum(0) + 1
     return replace(found, encoder=encoder, std=precision.rsqrt())
 
 
@@ -172,7 +176,7 @@ def pca_start(model: VAE, items: Items) -> bool:
     if encoder.condition != decoder.condition:
         return False
     seen = _moments(model, items, features, encoder.condition)
-    found = _solve(model, seen, latent)
+    found = _solve(model, items, seen, latent)
     _begin_encoder(encoder, found, seen.slopes, latent)
     if isinstance(model.bottleneck, Variational) and isinstance(model.bottleneck.posterior, Conditional):
         _begin_head(model.bottleneck.posterior.net, model.bottleneck.posterior.family, found)
@@ -185,7 +189,7 @@ def pca_start(model: VAE, items: Items) -> bool:
     return True
 
 
-def _solve(model: VAE, seen: Moments, latent: int) -> Linear:
+def _solve(model: VAE, items: Items, seen: Moments, latent: int) -> Linear:
     """The linear model of this form that is best for these data."""
     if isinstance(model.bottleneck, Deterministic):
         return principal_components(seen.mean, seen.covariance, latent)
@@ -197,7 +201,20 @@ def _solve(model: VAE, seen: Moments, latent: int) -> Linear:
     family: Any = model.decoder.family
     least = ABOVE * getattr(getattr(family, "scale", None), "floor", 0.0) * getattr(family, "spread", 1.0)
     found = probabilistic_pca(seen.mean, seen.covariance, latent, least)
-    return found if seen.together is None else through_holes(found, seen.together)
+    if seen.together is None:
+        return found
+    return through_holes(_factors(model, items, seen, found, least), seen.together)
+
+
+def _factors(model: VAE, items: Items, seen: Moments, found: Linear, least: float) -> Linear:
+    """The model of the cells that are there, from one of pairs of columns."""
+    places = torch.linspace(0, len(items) - 1, min(len(items), FACTOR_ROWS)).round().long()
+    size, width = seen.slopes.shape
+    x, there = _features(model, items.batch(places), width)
+    rows = x[:, :size] - x[:, size:] @ seen.slopes.T
+    there = torch.ones_like(rows) if there is None else there[:, :size]
+    mean, weights, noise = factor_analysis(rows, there, found.weights, found.noise.expand(size))
+    return replace(found, mean=mean, weights=weights, noise=noise.clamp(min=least))
 
 
 def _sizes(cells: Cells, seen: Moments) -> Tensor:
