@@ -31,6 +31,7 @@ LOOKS = 20  # how often training looks at the held-out rows
 SCARCE = (
     2_000  # with fewer rows all of them train in the end, for as many steps as served the held-out ones best
 )
+WARM = 10  # a tenth of the steps are enough to see which rows are oddest
 ORDINARY, ENOUGH = 0.01, 99  # share of ordinary rows that "auto" flags; fewest rows that have such a quantile
 
 
@@ -70,11 +71,15 @@ class _Autoencoder(BaseEstimator):
         check_is_fitted(self)
         return _bounds(self.model_, self._items(X))
 
-    def _train(self, X: Any) -> tuple[Items, Items]:
+    def _train(self, X: Any, contamination: float = 0.0) -> tuple[Items, Items, Items]:
         """Fit the model to rows.
 
+        Args:
+            X: The rows.
+            contamination: The share of them that is not to be learned from.
+
         Returns:
-            All rows, and those of them that were held out.
+            All rows, those that were trained on, and those that were held out.
         """
         self._check_arguments()
         kind, items = self._kind_and_items(X)
@@ -85,10 +90,29 @@ class _Autoencoder(BaseEstimator):
         self.n_components_ = self.n_components or min(16, max(1, self.n_features_in_ // 2))
         self.kind_, (seen, heldout) = kind, _split(items, seed)
         steps = self.steps or _steps(len(seen), self.batch_size)
-        self.model_, self.n_iter_ = self._best(seen, heldout, seed, steps)
+        ordinary, chosen_by = seen, heldout
+        if contamination:
+            ordinary, chosen_by = self._ordinary(seen, heldout, contamination, seed, max(1, steps // WARM))
+        self.model_, self.n_iter_ = self._best(ordinary, chosen_by, seed, steps)
         if len(heldout) and len(items) < SCARCE and not self._keeps_held_out:
             self.model_, _ = self._best(items, _first(items, 0), seed, steps, until=self.n_iter_)
-        return items, heldout
+        return items, seen, heldout
+
+    def _ordinary(
+        self, seen: Items, heldout: Items, contamination: float, seed: int, steps: int
+    ) -> tuple[Items, Items]:
+        """Rows without those that are oddest to a model that was trained on all of them, briefly."""
+        from torch import from_numpy
+
+        from vaekit.uses.anomalies import Yardstick, least
+
+        model, _ = self._best(seen, _first(heldout, 0), seed, steps)
+        held_against = Yardstick.fit(model, seen, _first(heldout, 0), contamination)
+        scores = (
+            held_against.score(model, part)[1] if len(part) else np.zeros(0) for part in (seen, heldout)
+        )
+        kept = [from_numpy(least(score, contamination)) for score in scores]
+        return seen.subset(kept[0]), heldout.subset(kept[1])
 
     def _kind_and_items(self, X: Any) -> tuple[Kind, Items]:
         """What X is, and its rows: the one place where training data come in."""
@@ -324,13 +348,39 @@ class VAEOutlierDetector(OutlierMixin, _Autoencoder):
         if self.contamination != "auto":
             check_scalar(self.contamination, "contamination", Real, min_val=0, max_val=0.5,
                          include_boundaries="right")  # fmt: skip
-        items, heldout = self._train(X)
-        if self.contamination == "auto" and len(heldout) >= ENOUGH:
-            self.offset_ = _low(_bounds(self.model_, heldout))
+        from vaekit.uses.anomalies import Yardstick
+
+        auto = self.contamination == "auto"
+        dirty = 0.0 if auto else float(self.contamination)
+        items, seen, heldout = self._train(X, dirty)
+        self.yardstick_ = Yardstick.fit(self.model_, seen, heldout, dirty)
+        if auto and len(heldout) >= ENOUGH:
+            self.offset_ = _low(-self.yardstick_.scores)
         else:
-            share = min(ORDINARY, 1 / len(items)) if self.contamination == "auto" else self.contamination
-            self.offset_ = _between(_bounds(self.model_, items), float(share))
+            share = min(ORDINARY, 1 / len(items)) if auto else dirty
+            self.offset_ = _between(self._scores(items), share)
         return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """How ordinary each row is: the one-class score of its statistics, turned round; larger is more normal.
+
+        Args:
+            X: (N, D) rows.
+
+        Returns:
+            (N,) no unit: only their order and `offset_` mean something.
+        """
+        check_is_fitted(self)
+        return self._scores(self._items(X))
+
+    def p_values(self, X: Any) -> np.ndarray:
+        """The share of held-out ordinary rows that are at least as odd, (N,): flag p ≤ α to be wrong α of the time."""
+        from vaekit.operations import p_values
+
+        return p_values(-self.score_samples(X), self.yardstick_.scores)
+
+    def _scores(self, items: Items) -> np.ndarray:
+        return -self.yardstick_.score(self.model_, items)[1]
 
     def decision_function(self, X: Any) -> np.ndarray:
         """`score_samples` less `offset_`: negative for outliers, (N,)."""

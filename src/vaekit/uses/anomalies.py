@@ -1,27 +1,58 @@
-"""What is odd about an item: a vector of statistics, the neighbours they are measured to, and the cells that made it odd.
+"""How odd items are: a vector of statistics of each, a one-class density over it, and a p-value.
 
-−ELBO, distortion, rate            what the model says
-latent, residual distance          to the nearest training items, in codes and in what the codes leave over
-complexity                         of pictures, without any model
+    −ELBO, distortion, rate        what the model says, in nats
+    latent distance                from what the item's code stands for to that of the nearest training items
+    residual distance              from what the code leaves over to what the nearest training items' codes leave over
+    neighbour distance             both together (rows of numbers), to the 5 nearest
+    wide distance                  the same to the nearest tenth: far from all but a few of its like
+    compressed size, …             how complex a picture is, whatever any model says
+
+Of rows only larger values are odder, and the statistics are judged side by side; of pictures all are judged jointly and
+on both sides, for one that is too simple is odd and yet probable. The density is fitted to items that the model was not
+trained on; p-values are held against scores that each of those items got from a density fitted without it.
+
+Where a share R of the data is odd itself, the oddest R of both are dropped, neighbours are the nearest R of the
+training items, so that odd ones which lie together are no company to each other, and residuals alone, which a model
+learns to keep small for all that it was trained on, are not judged.
+
+Source: Morningstar, Ham, Gallagher, Lakshminarayanan, Alemi, Dillon (2021), Density of states estimation for
+out-of-distribution detection, arXiv:2006.09273; Vovk (2015), Cross-conformal predictors, arXiv:1208.0806.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vaekit.data import Images, Items
-from vaekit.distributions import MEAN, center, log_prob
+from vaekit.distributions import MEAN
+from vaekit.evaluation.calibration import spaced
+from vaekit.evaluation.likelihood import check_finite
 from vaekit.model import VAE, Pass
 from vaekit.operations import bound, packed
+from vaekit.uses.complexity import complexity
+from vaekit.uses.features import deviance, expectations, walks
+from vaekit.uses.one_class import OneClass
+
+__all__ = ["Coded", "Reference", "Statistics", "Yardstick", "coded", "deviance", "reference", "statistics"]
 
 CHUNK = 1_024  # items at once
-NEIGHBOURS = 5
-DRAWS = 16
+LARGEST = torch.finfo(torch.float32).max  # what float32 could not hold counts as this
+SAME = 1e-12  # squared distances below so large a share of the squared lengths are rounding
+NEIGHBOURS, WIDE = 5, 0.1  # nearest training items: so many, and this share of them
+DRAWS, FOLDS = 16, 5
+MOST, NUMBERS = (
+    5_000,
+    4_000_000,
+)  # items that are kept in coded form, and the numbers that those of pictures take
+# of rows; distortion and rate are the two sides of −ELBO, and count once
+JUDGED = ("−ELBO", "latent distance", "residual distance", "neighbour distance", "wide distance")
+JUDGED_DIRTY = ("−ELBO", "latent distance", "neighbour distance")
 
 
 @dataclass(frozen=True)
@@ -36,45 +67,100 @@ class Statistics:
     names: tuple[str, ...]
     values: np.ndarray
 
+    def __getitem__(self, name: str) -> np.ndarray:
+        """One of them, (N,)."""
+        return self.values[:, self.names.index(name)]
+
+    def of(self, names: tuple[str, ...]) -> np.ndarray:
+        """Some of them, (N, S′)."""
+        return np.stack([self[name] for name in names], 1)
+
 
 @dataclass(frozen=True)
 class Reference:
-    """Training items in coded form.
+    """Training items in coded form, whose neighbours new items are to be.
 
     Attributes:
-        codes: (M, D) centres of q(z | x).
-        residuals: (M, P) what the codes leave over, in standard deviations; P = 0 where there is no such thing.
+        codes: (M, D) what their codes stand for: E[x | z] of rows of numbers, z itself of other kinds.
+        residuals: (M, P) what the codes leave over: x − E[x | z] of rows of numbers, deviances of pictures; P = 0 where
+            there is no such thing.
     """
 
     codes: np.ndarray
     residuals: np.ndarray
 
 
-def deviance(px: Any, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The centre of p(x | z), and how much less probable each value is, in nats, with the sign of its side.
+@dataclass(frozen=True)
+class Coded(Reference):
+    """Items as a model codes them.
 
-        d = sign(x − c) √(2 (log p(c) − log p(x)))
-
-    which for a Gaussian is (x − μ) / σ; d² / 2 is the surprise.
-
-    Returns:
-        (N, *shape) and (N, *shape), zeros where nothing was observed.
+    Attributes:
+        distortion: (M,) nats, in the units of the data.
+        rate: (M,) nats; zero for a deterministic code.
     """
-    middle = center(px)
-    surprise = (log_prob(px, middle, mask) - log_prob(px, x, mask)).clamp(min=0)
-    side = torch.where(x < middle, -1.0, 1.0)
-    return middle, side * (2 * surprise).sqrt()
+
+    distortion: np.ndarray
+    rate: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.distortion)
+
+    def rows(self, kept: np.ndarray) -> Coded:
+        """Some of the items."""
+        return Coded(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """The same as tensors, for a file."""
+        return {f"{name}.{f.name}": torch.from_numpy(getattr(self, f.name)).float() for f in fields(self)}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], name: str) -> Coded:
+        """As `tensors` gave it."""
+        return cls(**{f.name: tensors[f"{name}.{f.name}"].double().numpy() for f in fields(cls)})
 
 
-def complexity(items: Items) -> dict[str, np.ndarray]:
-    """Complexity of pictures, name → (N,); nothing for other kinds."""
-    if not isinstance(items.kind, Images):
-        return {}
-    try:
-        from vaekit.uses import complexity as pictures
-    except ImportError:
-        return {}
-    return pictures.complexity(items.kind, items.raw)
+@torch.no_grad()
+def coded(model: VAE, items: Items) -> Coded:
+    """Items as a model codes them; all see the same draws, so that no item's numbers depend on its neighbours.
+
+    Raises:
+        DataError: E206, an item has no finite likelihood (the rows are named).
+    """
+    found = []
+    device, dtype = next((p.device, p.dtype) for p in model.parameters())
+    for batch in items.batches(CHUNK):
+        batch = batch.to(device)
+        x = batch.x.clamp(-LARGEST, LARGEST).to(dtype) if batch.x.is_floating_point() else batch.x
+        keys = torch.zeros(len(batch), dtype=torch.long)
+        draws = DRAWS if model.bottleneck.stochastic else 1
+        distortion, rate = bound(model, x, batch.c, batch.mask, draws, rows=keys)
+        volume = 0.0 if items.kind is None else items.kind.log_volume(batch)
+        rate = torch.zeros_like(distortion) if rate is None else rate
+        codes, left = _places(items, model, model(x, batch.c, batch.mask, noise=MEAN))
+        found.append([t.double().cpu() for t in (codes, left, distortion - volume, rate)])
+    tensors = [torch.cat(parts) for parts in zip(*found, strict=True)]
+    check_finite(tensors[2] + tensors[3])
+    return Coded(*(t.numpy() for t in tensors))
+
+
+def _places(items: Items, model: VAE, out: Pass) -> tuple[Tensor, Tensor]:
+    """What the codes stand for and what they leave over, (N, D) and (N, P)."""
+    pair = expectations(items.kind, out)
+    if pair is not None:
+        seen, expected = pair
+        return expected, seen - expected
+    codes = packed([latent.z for latent in out.latents])
+    codes = codes[:, :0] if model.bottleneck.discrete else codes
+    pictures = isinstance(items.kind, Images) and not walks(out.px)
+    left = deviance(out.px, out.x, out.mask)[1].flatten(1) if pictures else codes[:, :0]
+    return codes, left
+
+
+def reference(model: VAE, items: Items, most: int = MOST) -> Coded:
+    """Items in coded form, at most so many, spread evenly over all of them."""
+    if isinstance(items.kind, Images):
+        most = max(200, min(most, NUMBERS // int(np.prod(items.kind.shape))))
+    return coded(model, spaced(items, most))
 
 
 def statistics(model: VAE, items: Items, reference: Reference) -> Statistics:
@@ -84,71 +170,192 @@ def statistics(model: VAE, items: Items, reference: Reference) -> Statistics:
         model: In evaluation mode.
         items: Of the kind that it was trained on.
         reference: What neighbours are looked for in.
+
+    Raises:
+        DataError: E206, an item has no finite likelihood (the rows are named).
     """
     seen = coded(model, items)
-    columns = {"−ELBO": seen.distortion + seen.rate, "distortion": seen.distortion, "rate": seen.rate}
-    if not model.bottleneck.stochastic:
-        columns = {"distortion": seen.distortion}
-    if reference.codes.shape[1]:
-        columns["latent distance"] = nearest(seen.codes, reference.codes)
-    if reference.residuals.shape[1]:
-        columns["residual distance"] = nearest(seen.residuals, reference.residuals)
-    columns |= complexity(items)
-    return Statistics(tuple(columns), np.stack([np.asarray(c, np.float64) for c in columns.values()], 1))
+    return _statistics(model, seen, reference, complexity_of(items))
+
+
+def _statistics(
+    model: VAE, seen: Coded, reference: Reference, more: Mapping[str, np.ndarray], own: bool = False,
+    contamination: float = 0.0,
+) -> Statistics:  # fmt: skip
+    columns = {"distortion": seen.distortion}
+    if model.bottleneck.stochastic:
+        columns = {"−ELBO": seen.distortion + seen.rate, **columns, "rate": seen.rate}
+    count = len(reference.codes)
+    few = max(NEIGHBOURS, round(contamination * count))
+    if seen.codes.shape[1]:
+        columns["latent distance"] = nearest(seen.codes, reference.codes, few, own=own)
+    if seen.residuals.shape[1]:
+        columns["residual distance"] = nearest(seen.residuals, reference.residuals, few, own=own)
+    if reference.codes.shape[1] == reference.residuals.shape[1] > 0:  # both in the space of the items
+        here, there = (np.concatenate([of.codes, of.residuals], 1) for of in (seen, reference))
+        both = nearest(here, there, few, max(NEIGHBOURS, round(WIDE * count)), own=own)
+        columns["neighbour distance"], columns["wide distance"] = both.T
+    values = np.stack(
+        [np.asarray(column, np.float64).ravel() for column in (columns | dict(more)).values()], 1
+    )
+    return Statistics((*columns, *more), np.nan_to_num(values, posinf=1e300, neginf=-1e300))
+
+
+def complexity_of(items: Items) -> dict[str, np.ndarray]:
+    """Statistics of pictures that no model takes part in, name → (N,); none of other kinds."""
+    if not isinstance(items.kind, Images):
+        return {}
+    parts = []
+    for start in range(0, len(items), CHUNK):
+        part = items.subset(torch.arange(start, min(start + CHUNK, len(items))))
+        parts.append(complexity(items.kind, part.raw))  # type: ignore[arg-type]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def nearest(rows: np.ndarray, reference: np.ndarray, *neighbours: int, own: bool = False) -> np.ndarray:
+    """The mean distance of each row to its k nearest of the reference, (N, D) and (M, D) → (N, numbers of k).
+
+    Args:
+        rows: (N, D).
+        reference: (M, D).
+        neighbours: One k or several; all of the reference where it has fewer.
+        own: The rows are the reference, and none is its own neighbour.
+
+    Example:
+        >>> nearest(np.array([[0.0]]), np.array([[1.0], [3.0], [9.0]]), 1, 2)
+        array([[1., 2.]])
+    """
+    counts = [max(1, min(k, len(reference) - own)) for k in neighbours]
+    middle = reference.mean(0)
+    rows, reference = rows - middle, reference - middle
+    squares, found = np.einsum("md,md->m", reference, reference), []
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        lengths = np.einsum("nd,nd->n", part, part)[:, None] + squares
+        gaps = lengths - 2 * part @ reference.T  # (n, M)
+        gaps[gaps < SAME * lengths] = 0.0
+        if own:
+            gaps[np.arange(len(part)), np.arange(start, start + len(part))] = np.inf
+        near = np.sqrt(np.partition(gaps, [k - 1 for k in counts], axis=1)[:, : max(counts)])
+        found.append(np.stack([near[:, :k].mean(1) for k in counts], 1))
+    return np.concatenate(found)
 
 
 @dataclass(frozen=True)
-class Coded:
-    """What one pass says about items: distortion and rate (N,) nats, codes (N, D), residuals (N, P)."""
+class Yardstick:
+    """What items are held against to tell how odd they are.
 
-    distortion: np.ndarray
-    rate: np.ndarray
-    codes: np.ndarray
-    residuals: np.ndarray
+    Attributes:
+        reference: Items that the model was trained on.
+        heldout: Items that it was not trained on, complexity included in `more`, name → (n,).
+        names: The statistics that are judged.
+        one_class: Their density over the held-out items.
+        scores: (n,) scores of the held-out items, each by a density that was fitted without it; sorted.
+        contamination: R, the share of all of them that was taken for odd and dropped.
+    """
+
+    reference: Coded
+    heldout: Coded
+    more: dict[str, np.ndarray]
+    names: tuple[str, ...]
+    one_class: OneClass
+    scores: np.ndarray
+    contamination: float = 0.0
+
+    @classmethod
+    def fit(cls, model: VAE, train: Items, heldout: Items, contamination: float = 0.0) -> Yardstick:
+        """From what a model was trained on and what it was not; where nothing was held out, from the former alone.
+
+        Args:
+            model: In evaluation mode.
+            train, heldout: Items.
+            contamination: R, the share of them that is odd itself, in [0, 0.5].
+        """
+        seen = reference(model, train)
+        held = reference(model, heldout) if len(heldout) else seen
+        return cls._fitted(
+            model, seen, held, complexity_of(spaced(heldout or train, len(held))), contamination
+        )
+
+    @classmethod
+    def _fitted(
+        cls, model: VAE, seen: Coded, held: Coded, more: Mapping[str, np.ndarray], contamination: float
+    ) -> Yardstick:
+        joint, own = bool(more), held is seen
+        if contamination:
+            found = _statistics(model, seen, seen, {}, True, contamination)
+            rows = found.of(judged(found.names, False, dirty=True))
+            kept = least(OneClass.fit(rows, joint=False).score(rows), contamination)
+            seen = seen.rows(kept)
+            held, more = (
+                (seen, {name: values[kept] for name, values in more.items()}) if own else (held, more)
+            )
+        found = _statistics(model, held, seen, more, own, contamination)
+        names = judged(found.names, joint, dirty=bool(contamination))
+        rows = found.of(names)
+        if contamination and not own:
+            rows = rows[least(crossed(rows, joint), contamination)]
+        one = OneClass.fit(rows, joint)
+        return cls(seen, held, dict(more), names, one, np.sort(crossed(rows, joint)), contamination)
+
+    def trimmed(self, model: VAE, contamination: float) -> Yardstick:
+        """The same where a share of the training and of the held-out items is not ordinary."""
+        if contamination == self.contamination:
+            return self
+        held = self.reference if self.heldout is self.reference else self.heldout
+        return self._fitted(model, self.reference, held, self.more, contamination)
+
+    def score(self, model: VAE, items: Items) -> tuple[Statistics, np.ndarray]:
+        """The statistics of items and how odd they are, larger is odder, (N,)."""
+        more = complexity_of(items) if self.more else {}
+        found = _statistics(
+            model, coded(model, items), self.reference, more, contamination=self.contamination
+        )
+        return found, self.one_class.score(found.of(self.names))
+
+    def facts(self) -> dict[str, Any]:
+        """What is written as JSON: names, density and scores."""
+        scores = [float(f"{score:.9g}") for score in self.scores.tolist()]
+        more = {name: column.tolist() for name, column in self.more.items()}
+        return {
+            "names": list(self.names),
+            "one_class": self.one_class.facts(),
+            "scores": scores,
+            "complexity": more,
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is written as tensors: items in coded form."""
+        return self.reference.tensors("train") | self.heldout.tensors("heldout")
+
+    @classmethod
+    def from_parts(cls, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
+        """As `facts` and `tensors` gave it."""
+        more = {name: np.asarray(column, dtype=np.float64) for name, column in facts["complexity"].items()}
+        seen, held = (Coded.from_tensors(tensors, name) for name in ("train", "heldout"))
+        one, scores = OneClass.from_facts(facts["one_class"]), np.asarray(facts["scores"], dtype=np.float64)
+        return cls(seen, held, more, tuple(facts["names"]), one, scores)
 
 
-@torch.no_grad()
-def coded(model: VAE, items: Items) -> Coded:
-    """Items as the model codes them; every item sees the same draws, so that none depends on its neighbours."""
-    found = []
-    for batch in items.batches(CHUNK):
-        keys = torch.zeros(len(batch), dtype=torch.long)
-        draws = DRAWS if model.bottleneck.stochastic else 1
-        distortion, rate = bound(model, batch.x, batch.c, batch.mask, draws, rows=keys)
-        volume = 0.0 if items.kind is None else items.kind.log_volume(batch)
-        out = model(batch.x, batch.c, batch.mask, noise=MEAN)
-        codes = packed([latent.z for latent in out.latents])
-        codes = codes[:, :0] if model.bottleneck.discrete else codes
-        found.append((distortion - volume, torch.zeros_like(distortion) if rate is None else rate, codes,
-                      residuals(out)))  # fmt: skip
-    return Coded(*(torch.cat(parts).double().numpy() for parts in zip(*found, strict=True)))
+def judged(names: tuple[str, ...], joint: bool, dirty: bool = False) -> tuple[str, ...]:
+    """The statistics that a density is fitted to: jointly all that say something of their own."""
+    if joint:
+        return tuple(name for name in names if name != "−ELBO")
+    first = "−ELBO" if "−ELBO" in names else "distortion"
+    return tuple(name for name in names if name == first or name in (JUDGED_DIRTY if dirty else JUDGED))
 
 
-def residuals(out: Pass) -> Tensor:
-    """The deviances of every value of each item, (N, P); P = 0 where values are coupled."""
-    try:
-        found = deviance(out.px, out.x, out.mask)[1]
-    except (NotImplementedError, RuntimeError):
-        return out.x.new_zeros(len(out.x), 0)
-    return found.flatten(1) if found.dim() > 1 else found.new_zeros(len(found), 0)
+def crossed(statistics: np.ndarray, joint: bool, folds: int = FOLDS) -> np.ndarray:
+    """The score of each item by a density that was fitted to the items of the other folds, (n, S) → (n,)."""
+    fold = np.arange(len(statistics)) % folds
+    scores = np.empty(len(statistics))
+    for one in range(min(folds, len(statistics))):
+        others = statistics[fold != one] if len(statistics) > 1 else statistics
+        scores[fold == one] = OneClass.fit(others, joint).score(statistics[fold == one])
+    return scores
 
 
-def nearest(rows: np.ndarray, reference: np.ndarray, neighbours: int = NEIGHBOURS) -> np.ndarray:
-    """The distance of each row to its k-th nearest of the reference, (N, D) and (M, D) → (N,)."""
-    k = min(neighbours, len(reference))
-    squares = np.einsum("md,md->m", reference, reference)
-    found = []
-    for start in range(0, len(rows), CHUNK):
-        part = rows[start : start + CHUNK]
-        gaps = np.einsum("nd,nd->n", part, part)[:, None] - 2 * part @ reference.T + squares
-        found.append(np.partition(gaps, k - 1, axis=1)[:, k - 1])
-    return np.sqrt(np.maximum(np.concatenate(found), 0.0))
-
-
-def reference(model: VAE, items: Items, most: int = 4_000) -> Reference:
-    """Training items in coded form, at most so many, spread evenly over all of them."""
-    chosen = items
-    if len(items) > most:
-        chosen = items.subset(torch.linspace(0, len(items) - 1, most).round().long())
-    seen = coded(model, chosen)
-    return Reference(seen.codes, seen.residuals)
+def least(scores: np.ndarray, share: float) -> np.ndarray:
+    """The places of all but the share with the highest scores, in order."""
+    gone = round(share * len(scores))
+    return np.sort(np.argsort(scores, kind="stable")[: len(scores) - gone])

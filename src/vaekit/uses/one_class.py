@@ -7,12 +7,19 @@ from typing import Any
 
 import numpy as np
 
-LEAST = 1e-9  # of a scale: a statistic that never changes tells nothing until it does
+ABOVE = 0.84  # of a normal variable's values, so many lie below the mean and one standard deviation
+LEAST = 1e-9  # of a scale, in shares of the values: what never changes tells nothing until it does
 
 
 @dataclass(frozen=True)
 class OneClass:
     """How odd a vector of statistics is, against those of ordinary items.
+
+        one-sided: mean over statistics of log(1 + softplus(z)),  z = (s − median) / (84 % quantile − median)
+        joint: zᵀ P z / 2,  z = (s − mean) / deviation,  P the inverse of the Ledoit–Wolf covariance
+
+    On one side only larger values are odder, and since the logarithm grows slowly no single statistic's heavy tail
+    outshouts the others. The joint density is a Gaussian's, in which too small is as odd as too large.
 
     Attributes:
         centre: (S,) of each statistic.
@@ -43,11 +50,10 @@ class OneClass:
         rows = np.asarray(statistics, dtype=np.float64)
         if not joint:
             centre = np.median(rows, 0)
-            scale = np.quantile(rows, 0.84, axis=0) - centre
-            return cls(centre, np.maximum(scale, LEAST))
+            return cls(centre, np.maximum(np.quantile(rows, ABOVE, axis=0) - centre, _least(rows)))
         from sklearn.covariance import LedoitWolf
 
-        centre, scale = rows.mean(0), np.maximum(rows.std(0), LEAST)
+        centre, scale = rows.mean(0), np.maximum(rows.std(0), _least(rows))
         fitted = LedoitWolf(assume_centered=True).fit((rows - centre) / scale)
         return cls(centre, scale, fitted.precision_)
 
@@ -55,7 +61,7 @@ class OneClass:
         """How odd each vector is, (N, S) → (N,); larger is odder."""
         z = (np.asarray(statistics, dtype=np.float64) - self.centre) / self.scale
         if self.precision is None:
-            return np.arcsinh(z).mean(1)
+            return np.log1p(np.logaddexp(0.0, z)).mean(1)
         return np.einsum("ns,st,nt->n", z, self.precision, z) / 2
 
     def facts(self) -> dict[str, Any]:
@@ -72,3 +78,8 @@ class OneClass:
             np.asarray(facts["scale"], dtype=np.float64),
             None if precision is None else np.asarray(precision, dtype=np.float64),
         )
+
+
+def _least(rows: np.ndarray) -> np.ndarray:
+    """(S,) below this no scale falls."""
+    return LEAST * np.maximum(np.abs(rows).max(0), 1.0)
