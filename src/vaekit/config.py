@@ -34,6 +34,8 @@ class Config(BaseModel):
         average: Decay of a moving average of the weights, which is then what is saved; 0 keeps none.
         patience: Evaluations without a better held-out figure before stopping early; 0 never does, nor does an
             objective that a critic or a multiplier changes along the way.
+        second_stage: Whether a prior is fitted to the latents when training ends: auto (of tables, a mixture, if
+            held-out data gain), mixture or none.
         seed: Of weights, data order and noise.
         device: auto, cpu or cuda.
         labels, val, key, kind, likelihood, binarize, columns, image_size, patch: How the data are read; `columns` says
@@ -57,6 +59,7 @@ class Config(BaseModel):
     clip: float | None = Field(default=None, ge=0)
     average: float = Field(default=0.0, ge=0, lt=1)
     patience: int = Field(default=12, ge=0)
+    second_stage: str = Field(default="auto", pattern="^(auto|mixture|none)$")
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = Field(default="auto", pattern="^(auto|cpu|cuda(:[0-9]+)?)$")
     labels: str | None = None

@@ -15,7 +15,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from vaekit.errors import FileError, ResourceError
 
@@ -35,13 +35,28 @@ def write(path: str | Path, data: bytes | str) -> Path:
     Raises:
         ResourceError: The disk is full, or the place cannot be written.
     """
+    with writing(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[BinaryIO]:
+    """Write a file bit by bit, which is there completely or not at all in the end.
+
+    Yields:
+        The temporary file, which takes the name when everything went well.
+
+    Raises:
+        ResourceError: The disk is full, or the place cannot be written.
+    """
     path = Path(path)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     with _loud(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(temporary, "wb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -49,7 +64,6 @@ def write(path: str | Path, data: bytes | str) -> Path:
             temporary.unlink(missing_ok=True)
             raise
         _flush_folder(path.parent)
-    return path
 
 
 def write_json(path: str | Path, value: Any) -> Path:

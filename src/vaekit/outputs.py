@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,46 @@ def write_frame(path: Path, frame: Any, kind: Table) -> Path:
         return files.write(path, _excel(frame))
     hint = "one of .csv, .tsv, .parquet, .xlsx, .npz"
     raise UsageError("E107", f"--out {path}: a table is not written as {suffix or 'a folder'}.", hint=hint)
+
+
+def write_blocks(path: Path, blocks: Iterable[Any], kind: Table) -> Path:
+    """Write a table that comes in blocks of rows, one after the other where the form allows it: .csv, .tsv, .parquet.
+
+    Args:
+        path: Where; its suffix says what, as in `write_frame`.
+        blocks: DataFrames of the same columns, at least one.
+        kind: The table.
+    """
+    import pandas as pd
+
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv"):
+        with files.writing(path) as file:
+            for i, frame in enumerate(blocks):
+                text = kind.written(frame).to_csv(
+                    index=False, header=i == 0, sep="\t" if suffix == ".tsv" else ",", lineterminator="\n"
+                )
+                file.write(text.encode())
+        return path
+    if suffix == ".parquet":
+        return _write_parquet_blocks(path, blocks)
+    if suffix not in (".xlsx", ".npz"):
+        return write_frame(path, pd.DataFrame(), kind)  # which says what could be written
+    return write_frame(path, pd.concat(list(blocks), ignore_index=True), kind)
+
+
+def _write_parquet_blocks(path: Path, blocks: Iterable[Any]) -> Path:
+    parquet = _pyarrow()
+    import pyarrow
+
+    with files.writing(path) as file, contextlib.ExitStack() as stack:
+        writer = None
+        for frame in blocks:
+            if writer is None:
+                schema = pyarrow.Schema.from_pandas(frame, preserve_index=False)
+                writer = stack.enter_context(parquet.ParquetWriter(file, schema))
+            writer.write_table(pyarrow.Table.from_pandas(frame, schema=schema, preserve_index=False))
+    return path
 
 
 def write_parts(path: Path, values: Mapping[str, Any]) -> Path:

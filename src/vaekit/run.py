@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ from vaekit.prepare import labelled_items
 from vaekit.progress import described
 from vaekit.report import write_report
 from vaekit.uses import augmentation, denoising, editing, imputation
-from vaekit.uses.imputation import Imputed
 from vaekit.uses.denoising import Denoised
+from vaekit.uses.imputation import Imputed
+from vaekit.uses.synthesis import Synthesis
 
 CHUNK = 1_024  # items at once
 # once said, MKL no longer takes fewer threads when the machine is busy: results stay the same
@@ -153,8 +154,13 @@ class Run:
         where: Mapping[str, str] | None = None,
         mean: bool | None = None,
     ) -> Batch:
-        """As `sample`, in the model's own space: x (n, *shape), and c (n, A) if the model is conditional."""
+        """As `sample`, in the model's own space, before constraints: x (n, *shape), c (n, A) if it is conditional."""
         self._needs_prior()
+        if isinstance(self.kind, Table):
+            made = self.synthesis(seed, temperature=temperature, where=where, mean=mean)
+            blocks = [made.batch(min(CHUNK, n - start)) for start in range(0, n, CHUNK)]
+            given = [b.c for b in blocks if b.c is not None]
+            return Batch(torch.cat([b.x for b in blocks]), torch.cat(given) if given else None)
         noise = Noise(seed, "sample")
         c = self.kind.conditions(n, where, Noise(seed, "sample labels"))
         mean = self.kind.shows_mean if mean is None else mean
@@ -173,13 +179,43 @@ class Run:
             n: How many.
             seed: The same seed gives the same items.
             temperature: Spread of the prior; 1 is the model itself.
-            where: `{"label": name}` for a conditional model; of a table, `{column: value}`.
+            where: `{"label": name}` for a conditional model; of a table, `{column: value}` or `{"age>=": 60}`.
             mean: Each p(x | z)'s centre (what pictures are shown as) or a draw from it; by default as suits the kind.
+            constraints: Of a table, what must hold of every row: "age >= 18", "first <= last", "unique name".
 
         Returns:
             (n, …) as `decode` gives.
         """
-        return self._in_kind(self.sample_x(n, seed, **options))
+        if not isinstance(self.kind, Table):
+            return self._in_kind(self.sample_x(n, seed, **options))
+        import pandas as pd
+
+        made = self.synthesis(seed, **options)
+        frames = list(made.blocks(n)) or [self._in_kind(made.batch(0))]
+        if made.tally.note:
+            warnings.warn(made.tally.note, stacklevel=2)
+        return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+    def synthesis(
+        self,
+        seed: int = 0,
+        temperature: float = 1.0,
+        where: Mapping[str, Any] | None = None,
+        mean: bool | None = None,
+        constraints: Sequence[Any] = (),
+    ) -> Synthesis:
+        """New rows of a table, block by block: `.blocks(n)` gives DataFrames, `.tally` what it took; as in `sample`.
+
+        Raises:
+            UsageError: E108, these are not rows of a table.
+        """
+        self._needs_prior()
+        if not isinstance(self.kind, Table):
+            message = (
+                f"constraints are kept, and blocks made, of rows of a table; these are {self.kind.name}."
+            )
+            raise UsageError("E108", message, hint="vaekit sample RUN --n N --out PATH")
+        return Synthesis(self.model, self.kind, where or {}, constraints, seed, temperature, bool(mean))
 
     def _in_kind(self, made: Batch) -> Any:
         """Rows of the model's own space as users know them."""
@@ -269,7 +305,9 @@ class Run:
             return operations.unpacked(torch.zeros(1, self._width), self.like)
         return bottleneck.codes(bottleneck(c=c, n=1, noise=MEAN)[1])
 
-    def augment(self, data: Any, labels: Any = None, factor: int = 5, **options: Any) -> augmentation.Augmented:
+    def augment(
+        self, data: Any, labels: Any = None, factor: int = 5, **options: Any
+    ) -> augmentation.Augmented:
         """More items of the same labels, after the given ones: row j comes from item j mod N.
 
         Args:
@@ -337,7 +375,9 @@ class Run:
             warnings.warn(note, stacklevel=2)
         return found.draws if n else (found.best, found.low, found.high) if interval else found.best
 
-    def imputed(self, data: Any, n: int | None = None, interval: float | None = None, **options: Any) -> Imputed:
+    def imputed(
+        self, data: Any, n: int | None = None, interval: float | None = None, **options: Any
+    ) -> Imputed:
         """As `impute`, with the number of holes, the effective draws of each row, and the notes."""
         trained = (self.facts.get("data") or {}).get("count")
         return imputation.impute(self.model, self.kind, data, n, interval, trained=trained, **options)

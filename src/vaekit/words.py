@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -56,7 +57,18 @@ def typed(text: str) -> Any:
 
 
 def conditions(pairs: list[str] | None) -> dict[str, str] | None:
-    """What new items are conditioned on: label=3; None where nothing was asked for."""
-    if pairs and any("=" not in pair for pair in pairs):
-        raise UsageError("E103", f"--where {pairs[0]}: column=value is expected.", hint="--where label=3")
-    return dict(pair.split("=", 1) for pair in pairs) if pairs else None
+    """What new items are conditioned on: label=3, age>=60; None where nothing was asked for.
+
+    Example:
+        >>> conditions(["income=>50K", "age>=60", "age<65"])
+        {'income': '>50K', 'age>=': '60', 'age<': '65'}
+    """
+    found = {}
+    for pair in pairs or []:
+        parts = re.fullmatch(r"([^<>=]+?)\s*(<=|>=|<|>|=)\s?(.*)", pair.strip(), re.DOTALL)
+        if parts is None:
+            hint = "--where label=3, or --where 'age>=60'"
+            raise UsageError("E103", f"--where {pair}: column=value is expected.", hint=hint)
+        name, sign, value = parts.groups()
+        found[name if sign == "=" else name + sign] = value
+    return found or None

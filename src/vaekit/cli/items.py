@@ -9,6 +9,7 @@ import typer
 
 from vaekit.cli.app import Out, RunPath, Seed, SourcePath, command, open_run, tabular, written
 from vaekit.errors import UsageError
+from vaekit.progress import described
 from vaekit.words import conditions
 
 
@@ -21,17 +22,35 @@ def sample(
     temperature: Annotated[float, typer.Option(min=0, help="Spread of the prior.")] = 1.0,
     where: Annotated[
         list[str] | None,
-        typer.Option(help="label=NAME, or COLUMN=VALUE of a table, for a conditional model."),
+        typer.Option(
+            help="label=NAME of a conditional model; COLUMN=VALUE or 'age>=60' of a table, again and again."
+        ),
+    ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a table: 'age >= 18', 'first <= last', 'unique name, city'; again and again."),
     ] = None,
     draw: Annotated[
         bool | None,
         typer.Option("--draw/--mean", help="Draws from p(x|z), or its means. [as suits the kind]"),
     ] = None,
 ) -> dict[str, Any]:
-    """New items from the model."""
-    opened = open_run(run)
-    x = opened.sample_x(n, seed, temperature, conditions(where), None if draw is None else not draw)
-    return written(opened, x, out)
+    """New items from the model; every row of a table is as --where and --constraint say."""
+    from vaekit import outputs
+    from vaekit.data import Table
+
+    opened, mean = open_run(run), None if draw is None else not draw
+    if not isinstance(opened.kind, Table) and not constraint:
+        return written(opened, opened.sample_x(n, seed, temperature, conditions(where), mean), out)
+    made = opened.synthesis(seed, temperature, conditions(where), mean, constraint or [])
+    outputs.write_blocks(out, made.blocks(n), opened.kind)
+    tally = made.tally
+    found: dict[str, Any] = {"n": tally.rows, "out": str(out)}
+    if tally.drawn > tally.rows and made.constraints:
+        found["drawn"] = tally.drawn
+    if tally.proposed:
+        found |= {"proposed": tally.proposed, "effective": round(tally.effective, 1)}
+    return {**found, "text": described(found) + (f"\nnote: {tally.note}" if tally.note else "")}
 
 
 @command("reconstruct")

@@ -14,6 +14,7 @@ from vaekit.data.likelihoods import LIKELIHOODS, Setting
 from vaekit.data.loaded import Source, TableSource
 from vaekit.data.recognise import recognise
 from vaekit.data.tables import Table
+from vaekit.data.together import found_together
 from vaekit.distributions import Family
 from vaekit.errors import DataError, UsageError
 
@@ -54,11 +55,13 @@ def detect_table(
     reasons = [_reason(column) for column in columns]
     given, label = _roles(source, columns, conditional, reasons)
     chosen = [column for column in columns if column.name in given]
-    codes = [column.codes(source.frame[column.name]) for column in chosen]
-    together, shares = combinations(chosen, codes)
+    codes = {column.name: column.codes(source.frame[column.name]) for column in columns}
+    came, shares = combinations(chosen, [codes[column.name] for column in chosen])
+    together = found_together(columns, codes)
+    reasons += [f"{' and '.join(t.columns)}: {len(t.rows)} combinations, kept in new rows." for t in together]
     try:
         numbers = _numbers(columns, given, likelihood)
-        return Table(columns, numbers, given, together, shares, label), reasons
+        return Table(columns, numbers, given, came, shares, label, together), reasons
     except ValueError as error:
         raise DataError("E208", f"{error}.", where=source.path) from None
 

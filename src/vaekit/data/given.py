@@ -73,7 +73,7 @@ class Given:
         Raises:
             UsageError: E103, a value is impossible in its column.
         """
-        told = {col.name: _told(col, where[col.name]) for col in self.columns if col.name in where}
+        told = {col.name: told_code(col, where[col.name]) for col in self.columns if col.name in where}
         fitting = np.ones(len(self.combinations), dtype=bool)
         for i, column in enumerate(self.columns):
             if column.name in told:
@@ -165,8 +165,17 @@ def _codes(column: Column, part: np.ndarray) -> np.ndarray:
     return np.where(heads.sum(1) < 0.5, np.nan, codes)
 
 
-def _told(column: Column, value: Any) -> float:
-    """A value that a user wrote as the column's code."""
+def told_code(column: Column, value: Any, within: bool = True) -> float:
+    """A value that a user wrote as the column's code, NaN for an empty cell.
+
+    Args:
+        column: The column.
+        value: As in a cell, or as text.
+        within: Whether a number must be in the range of training.
+
+    Raises:
+        UsageError: E103, the value is impossible in its column.
+    """
     import pandas as pd
 
     try:
@@ -176,7 +185,7 @@ def _told(column: Column, value: Any) -> float:
         raise UsageError("E103", f"{column.name}={value} is impossible: {reason}", hint=error.hint) from None
     if np.isnan(code) and not column.holes:
         raise UsageError("E103", f"{column.name} was never empty in training.")
-    if isinstance(column, Number) and (code < column.low or code > column.high):
+    if within and isinstance(column, Number) and (code < column.low or code > column.high):
         low, high = column.cells(np.array([column.low, column.high])).tolist()
         raise UsageError("E103", f"{column.name} = {value}: training had {low} to {high}.")
     return code

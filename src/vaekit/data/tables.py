@@ -19,7 +19,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from vaekit.data.conversions import read_again
 from vaekit.data.given import Given
 from vaekit.data.kind import Kind
 from vaekit.data.loaded import TableSource
+from vaekit.data.together import Together
 from vaekit.distributions import (
     Bernoulli,
     Categories,
@@ -53,6 +54,14 @@ SMALL, LARGE = (128, 128), (256, 256)
 FARTHEST = 1e4  # a score beyond it says no more than that the value is far out
 
 
+class Places(NamedTuple):
+    """Where the parts of one column stand in a row; None where it has no such part."""
+
+    score: int | None
+    bit: int | None
+    head: int | None
+
+
 @configurable
 class Table(Kind):
     """Rows of a table.
@@ -64,6 +73,7 @@ class Table(Kind):
         combinations: Codes of the given columns that came together in training, a list for each; None for a hole.
         combination_shares: How often each did.
         label: Name of the column whose levels are shown as labels, or None.
+        together: Columns of which one decides another; new rows keep to the combinations of training.
 
     Attributes:
         modelled: The columns that have parts in a row.
@@ -92,8 +102,10 @@ class Table(Kind):
         combinations: Sequence[Sequence[float | None]] = (),
         combination_shares: Sequence[float] = (),
         label: str | None = None,
+        together: Sequence[Together] = (),
     ) -> None:
         self.columns, self.given, self.label = list(columns), tuple(given), label
+        self.together = list(together)
         self.combinations, self.combination_shares = list(combinations), list(combination_shares)
         self.modelled = [c for c in self.columns if c.name not in self.given and not isinstance(c, Dropped)]
         self.scored = [c for c in self.modelled if c.scored]
@@ -142,6 +154,24 @@ class Table(Kind):
         present = [f"{c.name} is there" for c in self.holed]
         heads = [f"{c.name}: which value" if c.scored else c.name for c in self.headed]
         return [c.name for c in self.scored] + present + heads
+
+    def places(self, column: Column) -> Places:
+        """Where the parts of a modelled column stand in a row."""
+        bits, heads = len(self.scored), len(self.scored) + len(self.holed)
+        groups = ((0, self.scored), (bits, self.holed), (heads, self.headed))
+        found = [start + group.index(column) if column in group else None for start, group in groups]
+        return Places(*found)
+
+    def logits(self, px: Any, column: Column) -> Tensor:
+        """The logits of a headed column's levels in p(x | z) of N rows, (N, levels)."""
+        place = self.headed.index(column)
+        for name, part in px.parts.items():
+            if name in ("numbers", "present"):
+                continue
+            if place < part.logits.shape[1]:
+                return part.logits[:, place, : column.levels]
+            place -= part.logits.shape[1]
+        raise ValueError(f"{column.name} has no levels in this likelihood")
 
     @property
     def shown(self) -> list[Column]:
@@ -372,7 +402,7 @@ class Table(Kind):
             if name not in names:
                 raise UsageError("E103", f"there is no column {name!r}; {nearest(name, names)}")
             if name not in self.given:
-                hint = f"train with --preset conditional_vae --labels {name}"
+                hint = f"vaekit sample with --where, or train with --preset conditional_vae --labels {name}"
                 raise UsageError("E103", f"this model is not conditioned on {name!r}.", hint=hint)
 
 

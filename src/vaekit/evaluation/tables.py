@@ -105,6 +105,27 @@ def compare(real: pd.DataFrame, sampled: pd.DataFrame) -> Comparison:
     )
 
 
+def cells(first: pd.DataFrame, *others: pd.DataFrame) -> list[tuple[list[np.ndarray], bool]]:
+    """The columns of several tables as numbers, and whether each holds numbers or dates; else they are places of
+    categories that the tables share. The first table decides, as the real one in `compare`; NaN is an empty cell.
+
+    Raises:
+        DataError: As in `compare`.
+    """
+    import pandas as pd
+
+    for other in others:
+        _check_tables(first, other)
+    rest = pd.concat([other[list(first.columns)].astype(object) for other in others], ignore_index=True)
+    ends = np.cumsum([len(other) for other in others])[:-1]
+    found = []
+    for name in first.columns:
+        same = all(other[name].dtype == first[name].dtype for other in others)
+        column = _column(first[name], rest[name].astype(first[name].dtype) if same else rest[name])
+        found.append(([column.real, *np.split(column.sampled, ends)], column.numeric))
+    return found
+
+
 def _check_tables(real: pd.DataFrame, sampled: pd.DataFrame) -> None:
     for name, table in (("real", real), ("sampled", sampled)):
         if 0 in table.shape:

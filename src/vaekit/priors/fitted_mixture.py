@@ -54,6 +54,7 @@ class FittedMixture(nn.Module):
         """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture
+        from threadpoolctl import threadpool_limits
 
         if len(z) < self.components:
             raise ValueError(f"{self.components} components need at least as many latents, not {len(z)}")
@@ -61,7 +62,8 @@ class FittedMixture(nn.Module):
         z = z.double().cpu()
         middle, scale = z.mean(0), z.std(0, correction=0)
         scale = torch.where(scale > 0, scale, 1.0)  # the floor of a variance is a share of its dimension's
-        with warnings.catch_warnings():
+        # one thread: the sums of several come in any order, and the same seed would not give the same mixture
+        with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a hundred rounds are near enough
             found.fit(((z - middle) / scale).numpy())
         self.logits.copy_(torch.from_numpy(found.weights_).log())

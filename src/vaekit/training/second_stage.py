@@ -10,15 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaekit.data import Batch, Items, as_items
+from vaekit.bottlenecks import Variational
+from vaekit.data import Batch, Items, Kind, Table, as_items
 from vaekit.distributions import Noise
 from vaekit.errors import DivergedError
 from vaekit.model import VAE
+from vaekit.priors import StandardNormal
+from vaekit.priors.fitted_mixture import FittedMixture
 from vaekit.training.optimizer import Adam
 from vaekit.training.train import Order, norm_of, warm_cosine
 
 MOST = 20_000  # latents from which a prior begins, or is fitted at once
 CHUNK = 1_024  # items that are encoded at once
+FEWEST_ROWS, ROWS_EACH, MOST_COMPONENTS = 100, 250, 50  # of a table and its mixture
 STREAK = 25  # steps in a row that are not finite, at the end, after which nothing was fitted
 
 
@@ -35,6 +39,26 @@ class Fitted:
     step: int
     fraction: float
     loss: Tensor
+
+
+def table_prior(model: VAE, kind: Kind, rows: int) -> FittedMixture | None:
+    """The prior that a table's model gets when its training ends, not fitted yet: a mixture, 250 rows a component.
+
+    Of three on Adult (a mixture of 10 or 50, rectified flow) the mixture of 50 gave the best rows in a twentieth of the
+    flow's time, and its density is exact. None where the data are no table, conditioned or few, or the model has
+    another prior than N(0, I).
+
+    Args:
+        model: A trained model.
+        kind: The kind of its data.
+        rows: How many it was trained on.
+    """
+    bottleneck = model.bottleneck
+    plain = type(bottleneck) is Variational and isinstance(bottleneck.prior, StandardNormal)
+    if not isinstance(kind, Table) or kind.conditional or not plain or rows < FEWEST_ROWS:
+        return None
+    (dim,) = bottleneck.prior().batch_shape  # type: ignore[operator]
+    return FittedMixture(min(MOST_COMPONENTS, max(1, rows // ROWS_EACH)), dim)
 
 
 def fit_prior(

@@ -1,0 +1,326 @@
+"""Part of a column in which new rows shall lie: how probable it is under p(x | z), and a draw from p(x | z) within it.
+
+    p(x_column in part | z) = p(there) · (Σ_levels in part p(level) + p(other) · (F(b) − F(a)))
+
+[a, b] are the scores of the part's numbers, their cells included; F is the distribution function of the scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Laplace, Normal, StudentT
+
+from vaekit.data.columns import Category, Column, Number
+from vaekit.data.given import told_code
+from vaekit.data.quantiles import on_grid
+from vaekit.distributions import Noise
+from vaekit.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from vaekit.data.tables import Table
+
+SIGNS = ("<=", ">=", "<", ">")  # after a column's name, for a range in place of a value
+NEARLY = 1e-9  # of a step, that a value may be off its grid
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Cells of a column whose codes are in [low, high], or that are empty.
+
+    Args:
+        column: The column.
+        low, high: Codes; both ends count. For a category they are the same, or an order is known.
+        empty: Whether the cell shall be empty instead.
+    """
+
+    column: Column
+    low: float = -math.inf
+    high: float = math.inf
+    empty: bool = False
+
+    def __str__(self) -> str:
+        name = self.column.name
+        if self.empty:
+            return f"{name} is empty"
+        if self.low == self.high:
+            return f"{name} = {self._shown(self.low)}"
+        ends = [f"{name} >= {self._shown(self.low)}"] if self.low > -math.inf else []
+        return " and ".join(
+            [*ends, *([f"{name} <= {self._shown(self.high)}"] if self.high < math.inf else [])]
+        )
+
+    def _shown(self, code: float) -> Any:
+        return self.column.cells(np.array([code])).iloc[0]
+
+    def holds(self, codes: np.ndarray) -> np.ndarray:
+        """Which codes (N,) are in the part; NaN is an empty cell."""
+        return np.isnan(codes) if self.empty else (codes >= self.low) & (codes <= self.high)
+
+    def both(self, other: Wanted) -> Wanted:
+        """What is in two parts of the same column.
+
+        Raises:
+            UsageError: E103, nothing is.
+        """
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        if self.empty != other.empty or low > high:
+            raise UsageError(
+                "E103", f"{self} and {other} contradict each other.", hint="leave one of them out"
+            )
+        return Wanted(self.column, low, high, self.empty)
+
+    # ------------------------------------------------------------------ under p(x | z)
+
+    def log_mass(self, kind: Table, px: Any) -> Tensor:
+        """log p(the cell is in the part | z), (N,) float64; of a single value of a continuum the log density.
+
+        Args:
+            kind: The table.
+            px: p(x | z) of N rows, a `Joint`.
+        """
+        there = _present(kind, px, self.column)
+        if self.empty:
+            return (1 - there).log()
+        level, score = self._masses(kind, px)
+        total = level[:, :-1].sum(1) + level[:, -1] * score.exp() if score is not None else level.sum(1)
+        return there.log() + total.log() + math.log(self._rare_share())
+
+    def settle(self, kind: Table, px: Any, x: Tensor, noise: Noise) -> Tensor:
+        """x (N, P), drawn from p(x | z), with this cell drawn again from its part."""
+        x = x.clone()
+        parts = kind.places(self.column)
+        if parts.bit is not None:
+            x[:, parts.bit] = 0.0 if self.empty else 1.0
+        if self.empty:
+            return x
+        level, score = self._masses(kind, px)
+        if score is not None and parts.score is not None:
+            level = torch.cat([level[:, :-1], level[:, -1:] * score.exp().unsqueeze(1)], 1)
+            u = noise.uniform((len(x), 1), level).squeeze(1)
+            x[:, parts.score] = self._within(px.parts["numbers"], parts.score, u).to(x.dtype)
+        if parts.head is not None:
+            u = noise.uniform((len(x), 1), level) * level.sum(1, keepdim=True)
+            x[:, parts.head] = (level.cumsum(1) <= u).sum(1).clamp(max=level.shape[1] - 1).to(x.dtype)
+        return x
+
+    def settled(self, codes: np.ndarray) -> np.ndarray:
+        """Codes (N,) of cells that were drawn from the part, as which they are in it to the last digit."""
+        if self.empty:
+            return np.full(len(codes), np.nan)
+        return np.clip(
+            np.nan_to_num(codes, nan=self.low if self.low > -math.inf else self.high), self.low, self.high
+        )
+
+    def _masses(self, kind: Table, px: Any) -> tuple[Tensor, Tensor | None]:
+        """p(level) of the levels in the part, (N, levels), and log p(score in the part), (N,), where there is one."""
+        parts = kind.places(self.column)
+        if parts.head is None:
+            level = torch.ones(px.batch_shape[0], 1, dtype=torch.float64)
+        else:
+            level = kind.logits(px, self.column).double().softmax(1)
+        keep = torch.from_numpy(self._levels())
+        if parts.score is None:
+            return torch.where(keep, level, 0.0), None
+        score = self._log_score(px.parts["numbers"], parts.score)
+        return torch.where(keep, level, 0.0), score
+
+    def _levels(self) -> np.ndarray:
+        """Which levels are in the part; the last one of numbers counts by its score."""
+        column = self.column
+        if isinstance(column, Category):
+            if self.low >= len(column.values):  # one of the rare ones
+                return np.arange(column.levels) == column.levels - 1
+            return self.holds(np.arange(column.levels, dtype=np.float64))
+        special = np.asarray(getattr(column, "special", ()), dtype=np.float64)
+        return np.append(self.holds(special), True)
+
+    def _rare_share(self) -> float:
+        """Of the rare categories, which share a level, how often the wanted one came."""
+        column = self.column
+        if not isinstance(column, Category) or not column.rare or self.low < len(column.values):
+            return 1.0
+        return column.rare_shares[int(self.low) - len(column.values)] / sum(column.rare_shares)
+
+    def _scores(self) -> tuple[float, float]:
+        """The scores whose values are in the part; a value that training had at its end stands for all beyond it."""
+        column = self.column
+        if not isinstance(column, Number):
+            raise TypeError(f"{column.name} has no scores")
+        low, high = max(self.low, column.low), min(self.high, column.high)
+        start, width = column.score(np.array([low, high]))
+        a = -math.inf if self.low <= column.low else float(start[0])
+        return a, math.inf if self.high >= column.high else float(start[1] + width[1])
+
+    def _log_score(self, numbers: Any, place: int) -> Tensor:
+        a, b = self._scores()
+        part = _alone(numbers, place)
+        if a == b:  # one value of a continuum
+            exact = torch.full_like(part.loc, a)
+            return part.log_prob(exact)
+        return _mass(part, (a - part.loc) / part.scale, (b - part.loc) / part.scale).log()
+
+    def _within(self, numbers: Any, place: int, u: Tensor) -> Tensor:
+        """A draw of the score within the part, from uniform numbers (N,)."""
+        a, b = self._scores()
+        part = _alone(numbers, place)
+        low, high = (a - part.loc) / part.scale, (b - part.loc) / part.scale
+        flip = low > 0  # the tail in which the distribution function keeps its digits
+        one, other = torch.where(flip, -high, low), torch.where(flip, -low, high)
+        first, last = _cdf(part, one), _cdf(part, other)
+        found = _quantile(part, first + u * (last - first)).clamp(one, other)
+        return (part.loc + part.scale * torch.where(flip, -found, found)).clamp(a, b)
+
+
+def wanted(kind: Table, where: Mapping[str, Any]) -> list[Wanted]:
+    """What was asked of new rows, one part for each column.
+
+    Args:
+        kind: The table.
+        where: Column → value, or column and sign (`age>=`) → end of a range; None, or nothing, is an empty cell.
+
+    Raises:
+        UsageError: E103, there is no such column, value or range, or two of them contradict each other.
+    """
+    found: dict[str, Wanted] = {}
+    for key, value in where.items():
+        part = _read(kind, key, value)
+        name = part.column.name
+        found[name] = found[name].both(part) if name in found else part
+    return list(found.values())
+
+
+def split_sign(key: str, names: Sequence[str]) -> tuple[str, str]:
+    """A column's name and the sign after it, "" for a value; a name that ends in a sign is a name first."""
+    if key in names:
+        return key, ""
+    sign = next((sign for sign in SIGNS if key.endswith(sign)), "")
+    return (key.removesuffix(sign).strip() if sign else key), sign
+
+
+def _read(kind: Table, key: str, value: Any) -> Wanted:
+    names = [column.name for column in kind.modelled]
+    name, sign = split_sign(key, names)
+    if name not in names:
+        known = [column.name for column in kind.columns]
+        why = "is not modelled" if name in known else f"is no column; {nearest(name, names)}"
+        raise UsageError("E103", f"{name!r} {why}")
+    column = next(column for column in kind.modelled if column.name == name)
+    if value is None or value == "":
+        value = np.nan
+    if not sign:
+        code = told_code(column, value)
+        return Wanted(column, empty=True) if np.isnan(code) else Wanted(column, code, code)
+    return _range(column, sign, value)
+
+
+def _range(column: Column, sign: str, value: Any) -> Wanted:
+    """The codes on one side of a value.
+
+    Raises:
+        UsageError: E103, the column has no order, or training had nothing there.
+    """
+    if isinstance(column, Category) and not column.ordered:
+        hint = f"--where {column.name}=VALUE"
+        raise UsageError("E103", f"{column.name} {sign} {value}: its categories have no order.", hint=hint)
+    code = told_code(column, value, within=False)
+    step = column.grid if isinstance(column, Number) else 1.0
+    low, high = (code, math.inf) if sign in (">", ">=") else (-math.inf, code)
+    if isinstance(column, Number) and step:  # the nearest value of the grid that is within
+        low = on_grid(np.array([math.ceil(low / step - NEARLY) * step]), step)[0] if low > -math.inf else low
+        high = (
+            on_grid(np.array([math.floor(high / step + NEARLY) * step]), step)[0] if high < math.inf else high
+        )
+    if sign == ">" and low == code:
+        low = code + step if step else np.nextafter(code, math.inf)
+    if sign == "<" and high == code:
+        high = code - step if step else np.nextafter(code, -math.inf)
+    ends = (column.low, column.high) if isinstance(column, Number) else (0.0, len(column.values) - 1.0)  # type: ignore[attr-defined]
+    if low > ends[1] or high < ends[0]:
+        shown = column.cells(np.array(ends)).tolist()
+        message = f"{column.name} {sign} {value}: training had {shown[0]} to {shown[1]}."
+        raise UsageError("E103", message, hint="a range that training had values in")
+    return Wanted(column, max(low, ends[0]), min(high, ends[1]))
+
+
+# ---------------------------------------------------------------------- one column of p(x | z)
+
+
+def _present(kind: Table, px: Any, column: Column) -> Tensor:
+    """p(the cell is there | z), (N,)."""
+    place = kind.places(column).bit
+    if place is None:
+        return torch.ones(px.batch_shape[0], dtype=torch.float64)
+    logits = px.parts["present"].logits[:, place - len(kind.scored)]
+    return logits.double().sigmoid()
+
+
+def _alone(numbers: Any, place: int) -> Any:
+    """The distribution of one score, over (N,), in float64."""
+    one = lambda t: t.double().expand(numbers.loc.shape)[:, place]  # noqa: E731
+    if isinstance(numbers, Normal | Laplace):
+        return type(numbers)(one(numbers.loc), one(numbers.scale), validate_args=False)
+    if isinstance(numbers, StudentT):
+        return StudentT(one(numbers.df), one(numbers.loc), one(numbers.scale), validate_args=False)
+    raise UsageError("E106", f"numbers of {type(numbers).__name__} cannot be conditioned on.")
+
+
+def _mass(part: Any, low: Tensor, high: Tensor) -> Tensor:
+    """F(high) − F(low) of the standardised, symmetric distribution, in the tail that keeps its digits."""
+    flip = low > 0
+    return (_cdf(part, torch.where(flip, -low, high)) - _cdf(part, torch.where(flip, -high, low))).clamp(
+        min=0
+    )
+
+
+@singledispatch
+def _cdf(part: Distribution, t: Tensor) -> Tensor:
+    """F of the distribution with location 0 and scale 1."""
+    raise TypeError(f"no distribution function of {type(part).__name__}")
+
+
+@_cdf.register
+def _(part: Normal, t: Tensor) -> Tensor:
+    return 0.5 * torch.erfc(-t / math.sqrt(2))  # `ndtr` loses its digits from −8 on
+
+
+@_cdf.register
+def _(part: Laplace, t: Tensor) -> Tensor:
+    return torch.where(t < 0, 0.5 * t.clamp(max=0).exp(), 1 - 0.5 * (-t.clamp(min=0)).exp())
+
+
+@_cdf.register
+def _(part: StudentT, t: Tensor) -> Tensor:
+    from scipy.special import stdtr
+
+    return torch.from_numpy(np.asarray(stdtr(part.df.numpy(), t.numpy())))
+
+
+@singledispatch
+def _quantile(part: Distribution, share: Tensor) -> Tensor:
+    """The inverse of `_cdf`."""
+    raise TypeError(f"no quantiles of {type(part).__name__}")
+
+
+@_quantile.register
+def _(part: Normal, share: Tensor) -> Tensor:
+    return torch.special.ndtri(share)
+
+
+@_quantile.register
+def _(part: Laplace, share: Tensor) -> Tensor:
+    return torch.where(share < 0.5, (2 * share).log(), -(2 * (1 - share)).log())
+
+
+@_quantile.register
+def _(part: StudentT, share: Tensor) -> Tensor:
+    from scipy.special import stdtrit
+
+    return torch.from_numpy(np.asarray(stdtrit(part.df.numpy(), share.numpy())))

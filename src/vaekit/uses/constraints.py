@@ -1,0 +1,268 @@
+"""Constraints: what must hold of every new row of a table, whatever the model gives.
+
+    capital_gain >= 0         a range
+    first_year <= last_year   an inequality of two columns
+    unique name, city         no two new rows with the same cells
+
+Combinations of columns of which one decides another are found in training (`vaekit.data.together`).
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vaekit.data import Table
+from vaekit.data.columns import Category, Column, Dropped, Number
+from vaekit.data.given import told_code
+from vaekit.data.together import Together
+from vaekit.data.wanted import Wanted
+from vaekit.errors import UsageError, nearest
+
+Codes = Mapping[str, np.ndarray]
+COMPARED: dict[str, Callable[[Any, Any], Any]] = {
+    "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
+}  # fmt: skip
+TURNED = {"<=": ">=", ">=": "<=", "<": ">", ">": "<"}
+FORMS = "as in 'age >= 18', 'first <= last' or 'unique name, city'"
+
+
+class Constraint(ABC):
+    """Something that holds of a row, or of all rows together."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """It as a user would write it."""
+
+    @abstractmethod
+    def possible(self, kind: Table, parts: Sequence[Wanted]) -> str:
+        """Why no row that is wanted, or that training had, can keep to it; "" if some may."""
+
+    @abstractmethod
+    def watch(self) -> Callable[[Codes], np.ndarray]:
+        """A function from the codes of each block of rows, by column, to which of them (N,) keep to it."""
+
+
+@dataclass(frozen=True)
+class Range(Constraint):
+    """A column's values are on one side of a number or date: `column sign end`; empty cells are left alone.
+
+    Example:
+        >>> Range("age", ">=", 18.0).watch()({"age": np.array([17.0, 18.0, np.nan])})
+        array([False,  True,  True])
+    """
+
+    column: str
+    sign: str
+    end: float
+
+    def __str__(self) -> str:
+        return f"{self.column} {self.sign} {self.end:g}"
+
+    def possible(self, kind: Table, parts: Sequence[Wanted]) -> str:
+        low, high = _ends(_named(kind, self.column), parts)
+        best = high if self.sign.startswith(">") else low
+        if COMPARED[self.sign](best, self.end):
+            return ""
+        return _because(parts, self.column, f"training had {low:g} to {high:g}")
+
+    def watch(self) -> Callable[[Codes], np.ndarray]:
+        return lambda codes: np.isnan(codes[self.column]) | COMPARED[self.sign](codes[self.column], self.end)
+
+
+@dataclass(frozen=True)
+class Inequality(Constraint):
+    """Two columns of numbers or dates are in order: `left sign right`; rows with an empty one of them are left alone.
+
+    Args:
+        left, sign, right: The columns and what stands between them.
+        units: What a step of each column's codes is, so that days are compared with seconds.
+
+    Example:
+        >>> Inequality("a", "<", "b").watch()({"a": np.array([1.0, 2.0]), "b": np.array([2.0, 2.0])})
+        array([ True, False])
+    """
+
+    left: str
+    sign: str
+    right: str
+    units: tuple[float, float] = (1.0, 1.0)
+
+    def __str__(self) -> str:
+        return f"{self.left} {self.sign} {self.right}"
+
+    def possible(self, kind: Table, parts: Sequence[Wanted]) -> str:
+        left = [end * self.units[0] for end in _ends(_named(kind, self.left), parts)]
+        right = [end * self.units[1] for end in _ends(_named(kind, self.right), parts)]
+        best = (left[0], right[1]) if self.sign.startswith("<") else (left[1], right[0])
+        if COMPARED[self.sign](*best):
+            return ""
+        return _because(parts, self.left, f"{self.left} and {self.right} lie the other way round in training")
+
+    def watch(self) -> Callable[[Codes], np.ndarray]:
+        def kept(codes: Codes) -> np.ndarray:
+            left, right = codes[self.left] * self.units[0], codes[self.right] * self.units[1]
+            return np.isnan(left) | np.isnan(right) | COMPARED[self.sign](left, right)
+
+        return kept
+
+
+@dataclass(frozen=True)
+class Combinations(Constraint):
+    """Some columns come in the combinations of training alone.
+
+    Example:
+        >>> Combinations(Together(["a", "b"], [[0.0, 1.0]])).watch()({"a": np.zeros(2), "b": np.array([1.0, 2.0])})
+        array([ True, False])
+    """
+
+    known: Together
+
+    def __str__(self) -> str:
+        return f"{' and '.join(self.known.columns)} as they came together in training"
+
+    def possible(self, kind: Table, parts: Sequence[Wanted]) -> str:
+        own = [
+            (part, self.known.columns.index(part.column.name))
+            for part in parts
+            if _of(part, self.known.columns)
+        ]
+        rows = np.array(
+            [[np.nan if code is None else code for code in row] for row in self.known.rows], dtype=float
+        )
+        keeping = np.ones(len(rows), dtype=bool)
+        for part, place in own:
+            keeping &= part.holds(rows[:, place])
+        if keeping.any():
+            return ""
+        return f"{' and '.join(str(part) for part, _ in own)} never came together in training"
+
+    def watch(self) -> Callable[[Codes], np.ndarray]:
+        return self.known.holds
+
+
+@dataclass(frozen=True)
+class Unique(Constraint):
+    """No two new rows have the same cells in some columns; of those that have, the first is kept.
+
+    Example:
+        >>> Unique(("a",)).watch()({"a": np.array([1.0, 2.0, 1.0])})
+        array([ True,  True, False])
+    """
+
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"unique {', '.join(self.columns)}"
+
+    def possible(self, kind: Table, parts: Sequence[Wanted]) -> str:
+        return ""
+
+    def watch(self) -> Callable[[Codes], np.ndarray]:
+        seen: set[bytes] = set()
+
+        def kept(codes: Codes) -> np.ndarray:
+            cells = np.stack([codes[name] for name in self.columns], 1) + 0.0  # so that −0 is 0
+            new = np.zeros(len(cells), dtype=bool)
+            for i, row in enumerate(cells):
+                text = row.tobytes()
+                new[i] = text not in seen
+                seen.add(text)
+            return new
+
+        return kept
+
+
+def constraints(kind: Table, texts: Sequence[str | Constraint] = ()) -> list[Constraint]:
+    """The constraints of a table: those that were found in training, and those that are told.
+
+    Args:
+        kind: The table.
+        texts: Each as a user writes it, or a `Constraint`.
+
+    Raises:
+        UsageError: E103, one cannot be read, or there is no such column.
+    """
+    shown = {column.name for column in kind.shown}
+    own = [Combinations(known) for known in kind.together if shown.issuperset(known.columns)]
+    return [*own, *(text if isinstance(text, Constraint) else _read(kind, text) for text in texts)]
+
+
+def refuse_impossible(kind: Table, found: Sequence[Constraint], parts: Sequence[Wanted]) -> None:
+    """Say at once which constraint no row can keep to.
+
+    Raises:
+        UsageError: E103, with the constraint and why.
+    """
+    for constraint in found:
+        why = constraint.possible(kind, parts)
+        if why:
+            hint = "leave one of the two out" if parts else "another constraint"
+            raise UsageError("E103", f"no row can keep to {str(constraint)!r}: {why}.", hint=hint)
+
+
+def _read(kind: Table, text: str) -> Constraint:
+    unique = re.fullmatch(r"\s*unique\b\s*(.*)", text)
+    if unique:
+        told = [name.strip() for name in unique[1].split(",") if name.strip()]
+        everything = [c.name for c in kind.shown if not isinstance(c, Dropped)]
+        return Unique(tuple(_named(kind, name).name for name in told or everything))
+    parts = re.fullmatch(r"\s*(.+?)\s*(<=|>=|<|>)\s*(.+?)\s*", text)
+    if parts is None:
+        raise UsageError("E103", f"--constraint {text}: a constraint is written {FORMS}.")
+    left, sign, right = parts.groups()
+    names = {column.name for column in kind.shown}
+    if left not in names and right in names:
+        left, sign, right = right, TURNED[sign], left
+    column = _ordered(kind, left, text)
+    if right not in names:
+        return Range(left, sign, told_code(column, right, within=False))
+    other = _ordered(kind, right, text)
+    if {column.word, other.word} & {"date", "time span"} and column.word != other.word:
+        raise UsageError("E103", f"--constraint {text}: {column.word} and {other.word} cannot be compared.")
+    return Inequality(left, sign, right, (float(column.unit or 1), float(other.unit or 1)))
+
+
+def _named(kind: Table, name: str) -> Column:
+    """A column of new rows by its name.
+
+    Raises:
+        UsageError: E103, there is none.
+    """
+    known = {column.name: column for column in kind.shown if not isinstance(column, Dropped)}
+    if name not in known:
+        raise UsageError("E103", f"there is no column {name!r}; {nearest(name, known)}")
+    return known[name]
+
+
+def _ordered(kind: Table, name: str, text: str) -> Number:
+    column = _named(kind, name)
+    if not isinstance(column, Number):
+        raise UsageError(
+            "E103", f"--constraint {text}: {name} is a {column.word}, and has no order.", hint=FORMS
+        )
+    return column
+
+
+def _ends(column: Column, parts: Sequence[Wanted]) -> tuple[float, float]:
+    """The least and the largest code that a new row may have in a column."""
+    if isinstance(column, Category) or not isinstance(column, Number):
+        return 0.0, float(max(0, column.levels - 1))
+    own = next((part for part in parts if part.column.name == column.name and not part.empty), None)
+    low, high = (column.low, column.high) if own is None else (own.low, own.high)
+    return max(low, column.low), min(high, column.high)
+
+
+def _because(parts: Sequence[Wanted], name: str, otherwise: str) -> str:
+    own = [str(part) for part in parts if part.column.name == name]
+    return f"it contradicts {own[0]}" if own else otherwise
+
+
+def _of(part: Wanted, names: Sequence[str]) -> bool:
+    return part.column.name in names
