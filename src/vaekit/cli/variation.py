@@ -79,8 +79,17 @@ def edit(
     change = {"dim": dim} if toward is None else {"toward": toward}
     score = {"asked": round(found.asked, 3), "moved": round(found.moved, 3), "else": round(found.others, 3)}
     result = {**change, **score, "out": str(out)}
-    told = "asked, moved, else: standard deviations of q(z | x)"
-    return {**result, "text": f"{described(result)}\n{told}"}
+    told = ["asked, moved, else: standard deviations of q(z | x)", *_unused(opened, dim)]
+    return {**result, "text": "\n".join([described(result), *told])}
+
+
+def _unused(opened: Any, dim: int | None) -> list[str]:
+    """A note where the model does not use a dimension."""
+    used = (opened.about.get("calibration") or {}).get("active") or []
+    if dim is None or not used or used[dim] or not any(used):
+        return []
+    others = ", ".join(str(place) for place, active in enumerate(used) if active)
+    return [f"note: this model does not use dimension {dim}; it uses {others}"]
 
 
 def write_labelled(out: Path, x: Any, y: Any, kind: Any, factor: int) -> None:
