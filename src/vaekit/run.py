@@ -6,7 +6,6 @@ import contextlib
 import json
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +19,22 @@ from vaekit.data import Batch, Items, Kind, Parts, Table, read, split_row
 from vaekit.data.checks import finite
 from vaekit.distributions import MEAN, Noise
 from vaekit.errors import DataError, FileError, UsageError, VaekitError, nearest
-from vaekit.evaluation import bounds, codes, curve, evaluate, log_likelihoods, scores
+from vaekit.evaluation import bounds, codes, curve, evaluate, log_likelihoods
 from vaekit.evaluation.calibration import places
-from vaekit.prepare import labelled_items
+from vaekit.prepare import held_out, labelled_items
 from vaekit.progress import described
 from vaekit.report import write_report
+from vaekit.report.synthetic import judged, remember
 from vaekit.uses import augmentation, denoising, editing, imputation
+from vaekit.uses.anomalies import Yardstick
 from vaekit.uses.denoising import Denoised
 from vaekit.uses.imputation import Imputed
+from vaekit.uses.scoring import Scores, judge
 from vaekit.uses.synthesis import Synthesis
 
 CHUNK = 1_024  # items at once
 # once said, MKL no longer takes fewer threads when the machine is busy: results stay the same
 torch.set_num_threads(torch.get_num_threads())
-
-
-@dataclass(frozen=True)
-class Scores:
-    """How odd each item is.
-
-    Attributes:
-        score: (N,) −ELBO in nats; the distortion for an autoencoder.
-        p_value: (N,) share of held-out items at least as odd.
-        flag: (N,) whether it is called odd.
-    """
-
-    score: np.ndarray
-    p_value: np.ndarray
-    flag: np.ndarray
 
 
 class Run:
@@ -216,6 +203,45 @@ class Run:
             )
             raise UsageError("E108", message, hint="vaekit sample RUN --n N --out PATH")
         return Synthesis(self.model, self.kind, where or {}, constraints, seed, temperature, bool(mean))
+
+    def judge(
+        self, real: Any, synthetic: Any, training: Any = None, target: str | None = None, seed: int = 0
+    ) -> dict[str, Any]:
+        """Quality and privacy of synthetic rows of a table, for the report and to look at.
+
+        Args:
+            real: Rows that were not trained on.
+            synthetic: Rows that `sample` gave.
+            training: What was trained on; by default where the run found it, if it is there still.
+            target: A column to predict from the others.
+            seed: Of what is drawn.
+
+        Raises:
+            UsageError: E108, the run is not of a table.
+        """
+        if not isinstance(self.kind, Table):
+            message = f"rows of a table are judged; this run is of {self.kind.name}."
+            raise UsageError("E108", message, hint="vaekit evaluate RUN SOURCE")
+        path = (self.facts.get("data") or {}).get("path")
+        training = path if training is None and path and Path(str(path)).is_file() else training
+        train = None if training is None else self._trained_rows(training)
+        found = judged(self._rows(real), self._rows(synthetic), train, target, seed)
+        remember(self.path, found)
+        write_report(self.path)
+        return found
+
+    def _rows(self, source: Any) -> Any:
+        """A table as a DataFrame with the columns of new rows, in the types of training."""
+        return self.kind.frame(read(source))  # type: ignore[attr-defined]
+
+    def _trained_rows(self, source: Any) -> Any:
+        """Those rows of the training table that were not held out."""
+        rows = self._rows(source)
+        chosen = configuration.read(self.path / "config.yaml")
+        if chosen.get("val") is not None:
+            return rows
+        places = Items(torch.arange(len(rows)).unsqueeze(1))
+        return rows.iloc[held_out(places, chosen.get("seed", 0))[0].raw[:, 0].tolist()]  # type: ignore[index]
 
     def _in_kind(self, made: Batch) -> Any:
         """Rows of the model's own space as users know them."""
@@ -388,26 +414,36 @@ class Run:
         with _possible():
             return log_likelihoods(self.model, self.items(data), samples, seed).numpy()
 
-    def score(self, data: Any, alpha: float = 0.01, budget: int | None = None) -> Scores:
+    def score(
+        self, data: Any, alpha: float = 0.01, budget: int | None = None, contamination: float = 0.0
+    ) -> Scores:
         """How odd each item is, held against the held-out data.
 
         Args:
             data: What to score.
             alpha: Flag items with p ≤ alpha: the share of ordinary items that are flagged wrongly.
             budget: Flag this many of the oddest in place of that.
+            contamination: The share of the training data that is taken for odd, in [0, 0.5).
+
+        Returns:
+            `.score .p_value .flag .statistics .why`.
         """
-        values = scores(self.model, self.items(data)).numpy()
-        calibration = (self.about.get("calibration") or {}).get("scores")
-        if not calibration:
+        return judge(self.model, self.items(data), self.yardstick, alpha, budget, contamination)
+
+    @property
+    def yardstick(self) -> Yardstick:
+        """What scores are held against.
+
+        Raises:
+            FileError: E305, the training is not finished.
+        """
+        calibrated = self.about.get("calibration") or {}
+        if not calibrated.get("scores"):
             raise FileError(
                 "E305", "this run is not finished: there is nothing to hold scores against.", self.path
             )
-        p = operations.p_values(values, calibration)
-        flag = p <= alpha
-        if budget is not None:
-            flag = np.zeros(len(values), dtype=bool)
-            flag[np.argsort(-values, kind="stable")[:budget]] = True
-        return Scores(values, p, flag)
+        place = self.path / "model" if (self.path / "model").is_dir() else self.path
+        return Yardstick.from_folder(self.model, calibrated, persistence.load_reference(place))
 
     def denoise(
         self, data: Any, noise: str | None = None, samples: int = 100, steps: int | None = None, seed: int = 0

@@ -9,17 +9,37 @@ from typing import Annotated, Any
 import typer
 
 from vaekit import files
-from vaekit.cli.app import RunPath, command
+from vaekit.cli.app import RunPath, command, open_run
 from vaekit.errors import UsageError, nearest
+from vaekit.progress import described
 
 
 @command("report")
-def report(run: RunPath) -> dict[str, Any]:
-    """Write report.html again from what the run folder holds."""
+def report(
+    run: RunPath,
+    real: Annotated[
+        str | None, typer.Option(help="Rows of a table that were not trained on, to judge synthetic ones by.")
+    ] = None,
+    synthetic: Annotated[str | None, typer.Option(help="Rows that `vaekit sample` wrote.")] = None,
+    training: Annotated[
+        str | None, typer.Option(help="What was trained on. [where the run found it]")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="A column to predict from the others.")] = None,
+) -> dict[str, Any]:
+    """Write report.html again; with --real and --synthetic, with a section about these rows of a table."""
     from vaekit.report import write_report
 
-    path = write_report(run)
-    return {"report": str(path)}
+    if (real is None) != (synthetic is None) or (real is None and (training or target)):
+        hint = "vaekit report RUN --real TEST --synthetic ROWS"
+        raise UsageError("E103", "--real and --synthetic belong together.", hint=hint)
+    if real is None:
+        return {"report": str(write_report(run))}
+    found = open_run(run).judge(real, synthetic, training, target)
+    return {"report": str(run / "report.html"), **found, "text": described(_flat(found))}
+
+
+def _flat(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if not isinstance(value, dict) and value is not None}
 
 
 @command("inspect")

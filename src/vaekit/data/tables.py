@@ -376,6 +376,23 @@ class Table(Kind):
             series.append(column.cells(codes))
         return pd.concat(series, axis=1) if series else pd.DataFrame(index=range(len(x)))
 
+    def frame(self, values: Any) -> Any:
+        """A table with the columns that new rows have, in the types of training; time spans as numbers of their unit.
+
+        Raises:
+            DataError: As in `store`.
+        """
+        import pandas as pd
+
+        frame, where = self._frame(values)
+        columns = [column for column in self.shown if not isinstance(column, Dropped)]
+        found = []
+        for column in columns:
+            codes = column.codes(frame[column.name], where)
+            spans = column.word == "time span"
+            found.append(pd.Series(codes, name=column.name) if spans else column.cells(codes))
+        return pd.concat(found, axis=1)
+
     def written(self, frame: Any) -> Any:
         """A table as it was written where it came from: dates in their own form."""
         forms = {

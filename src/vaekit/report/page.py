@@ -14,7 +14,7 @@ import numpy as np
 
 from vaekit import files
 from vaekit.errors import FileError
-from vaekit.report import texts, words
+from vaekit.report import synthetic, texts, words
 from vaekit.report.charts import series
 from vaekit.report.plots import draw
 from vaekit.report.style import number, word
@@ -26,8 +26,8 @@ LONGEST = 60_000  # characters of a configuration that are shown
 SECTIONS = (
     ("data", "Data"), ("training", "Training"), ("columns", "Columns"), ("pairs", "Pairs"),
     ("reconstructions", "Reconstructions"), ("missing", "Missing cells"), ("samples", "Samples"),
-    ("traversals", "Traversals"), ("latent", "Latent space"), ("kl", "Dimensions"), ("figures", "Figures"),
-    ("configuration", "Configuration"), ("next", "What to do next"),
+    ("traversals", "Traversals"), ("latent", "Latent space"), ("kl", "Dimensions"),
+    ("synthetic", "Synthetic rows"), ("figures", "Figures"), ("configuration", "Configuration"), ("next", "What to do next"),
 )  # fmt: skip
 
 
@@ -128,7 +128,7 @@ def _context(
         "labelled": "latent_label" in evidence, "components": "latent_pca" in evidence,
         "circle": bool(evidence.get("prior_circle", False)),
         "figures": words.figures(run), "versions": _versions(run), "config": _config(path),
-        "stochastic": stochastic, "can_sample": can_sample,
+        "stochastic": stochastic, "can_sample": can_sample, "synthetic": synthetic.section(path),
         "commands": words.commands(path, run, form, can_sample),
         "fingerprint": str(_mapping(run.get("data")).get("fingerprint") or "")[:12],
     }  # fmt: skip
@@ -145,7 +145,8 @@ def _present(id: str, context: Facts) -> bool:
         "samples": context["rows"] or context["texts"] or "samples" in context["pictures"] or context["copies"]
         or not context["can_sample"],
         "kl": "kl" in context["pictures"] or not context["stochastic"],
-        "figures": context["figures"], "configuration": context["config"], "next": True,
+        "synthetic": context["synthetic"], "figures": context["figures"],
+        "configuration": context["config"], "next": True,
     }  # fmt: skip
     return bool(parts[id])
 
