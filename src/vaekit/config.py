@@ -36,6 +36,8 @@ class Config(BaseModel):
             objective that a critic or a multiplier changes along the way.
         second_stage: Whether a prior is fitted to the latents when training ends: auto (of tables, a mixture, if
             held-out data gain), mixture or none.
+        reference: Whether training and held-out items are kept in the model folder in coded form, where `score` looks
+            for neighbours; without them it has −ELBO alone.
         seed: Of weights, data order and noise.
         device: auto, cpu or cuda.
         labels, val, key, kind, likelihood, binarize, columns, image_size, patch: How the data are read; `columns` says
@@ -60,6 +62,7 @@ class Config(BaseModel):
     average: float = Field(default=0.0, ge=0, lt=1)
     patience: int = Field(default=12, ge=0)
     second_stage: str = Field(default="auto", pattern="^(auto|mixture|none)$")
+    reference: bool = True
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = Field(default="auto", pattern="^(auto|cpu|cuda(:[0-9]+)?)$")
     labels: str | None = None

@@ -50,6 +50,7 @@ from vaekit.training import (
     train,
     warm_cosine,
 )
+from vaekit.uses.anomalies import Yardstick
 
 WATCHED = 2_048  # held-out items in each evaluation while training
 SAVE_EVERY = 30.0  # seconds between checkpoints
@@ -356,7 +357,9 @@ class Fitting:
         if status == "finished":
             self._second_stage()
         metrics = evaluate(self.model, self.data.heldout)
-        self._save_model(calibration(self.model, self.data.heldout), metrics)
+        calibrated = calibration(self.model, self.data.heldout)
+        yardstick = Yardstick.fit(self.model, self.data.train, self.data.heldout) if self.config.reference else None
+        self._save_model(calibrated, metrics, yardstick)
         if status == "finished":  # run.json says so after all but the report, which can be made from the rest
             evidence = gather(
                 self.model, self.data.kind, self.data.train, self.data.heldout, self.config.seed
@@ -384,16 +387,21 @@ class Fitting:
         self._event(self.state.step, f"a mixture of {prior.components} fitted to the latents: {figures}")
 
     def _save_model(
-        self, calibrated: dict[str, Any] | None = None, metrics: dict[str, Any] | None = None
+        self,
+        calibrated: dict[str, Any] | None = None,
+        metrics: dict[str, Any] | None = None,
+        yardstick: Yardstick | None = None,
     ) -> None:
+        calibrated, reference = (calibrated, None) if yardstick is None else yardstick.beside(calibrated)
         kept = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
         try:
             if self.best.tensors:
                 self.model.load_state_dict(self.best.tensors)
             about = {"preset": self.config.preset, "objective": repr(self.objective), "metrics": metrics}
             about |= {"prior": self.prior} if self.prior else {}
-            text = pages.model_card(self.path.name, self.config, self.objective, self.data.card, metrics)
-            persistence.save(self.path / "model", self.model, self.data.kind, calibrated, about, text)
+            coded = 0 if yardstick is None else len(yardstick)
+            text = pages.model_card(self.path.name, self.config, self.objective, self.data.card, metrics, coded)
+            persistence.save(self.path / "model", self.model, self.data.kind, calibrated, about, text, reference)
         finally:
             self.model.load_state_dict(kept)
 

@@ -48,9 +48,14 @@ Held out: {figures or "not evaluated yet"} (nats per datum).
 
 
 def model_card(
-    name: str, config: Config, objective: Any, card: dict[str, Any], metrics: dict[str, Any] | None
+    name: str,
+    config: Config,
+    objective: Any,
+    card: dict[str, Any],
+    metrics: dict[str, Any] | None,
+    coded: int = 0,
 ) -> str:
-    """The README.md of a model folder."""
+    """The README.md of a model folder; `coded` items lie in it in coded form."""
     found = metrics or {}
     kind, shape = card.get("kind", "data"), card.get("shape")
     figures = {key: found.get(key) for key in ("elbo", "rate", "distortion", "bits_per_dim", "active_units")}
@@ -70,6 +75,16 @@ Held-out figures, nats per datum: {described(figures) or "not evaluated yet"}.
     run = vaekit.open("{name}")
     run.sample(16)
 
-It knows only data like those it was trained on. It holds no rows of them, but a model can remember: do not share one
-trained on what you may not share.
+It knows only data like those it was trained on. {_holds(coded)}
 """
+
+
+def _holds(coded: int) -> str:
+    """What of the training data is in a model folder."""
+    if not coded:
+        return """It holds no rows of them, but a model can remember: do not share one
+trained on what you may not share."""
+    return f"""`reference.safetensors` holds {coded} of them in coded form, from
+which they can be read back: `score` looks for neighbours there. Do not share this folder if you may not share the data;
+`--set train.reference=false` at training leaves the file out, and even then a model can remember."""
+

@@ -1,7 +1,7 @@
 """Save and open: a recipe, the weights, the kind of data; JSON and safetensors, never code.
 
-A model folder is complete by itself: recipe.json, weights.safetensors, kind.json, calibration.json if there is one,
-README.md, and a manifest of hashes that is checked before anything is read.
+A model folder is complete by itself: recipe.json, weights.safetensors, kind.json, calibration.json and
+reference.safetensors if there are any, README.md, and a manifest of hashes that is checked before anything is read.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def save(
     calibration: Mapping[str, Any] | None = None,
     about: Mapping[str, Any] | None = None,
     card: str = "",
+    reference: Mapping[str, Tensor] | None = None,
 ) -> Path:
     """Write a model folder, whole or not at all.
 
@@ -42,6 +43,7 @@ def save(
         calibration: What scores are held against.
         about: Facts for `inspect`: preset, objective, versions.
         card: Text of the model card.
+        reference: Items in coded form, whose neighbours new items are to be.
 
     Returns:
         The path.
@@ -68,6 +70,9 @@ def save(
             files.write_json(place / "kind.json", {"format": FORMAT, "kind": recipe(kind)})
         if calibration is not None:
             files.write_json(place / "calibration.json", dict(calibration))
+        if reference:
+            tensors = {name: t.contiguous() for name, t in reference.items()}
+            files.write(place / "reference.safetensors", tensors_to_bytes(tensors, metadata={"format": "pt"}))
         files.write(place / "README.md", card or "A model saved by vaekit.\n")
     return Path(path)
 
@@ -108,6 +113,16 @@ def load(path: str | Path, classes: Iterable[type] = ()) -> tuple[VAE, Kind | No
         files.read_json(path / "calibration.json") if (path / "calibration.json").is_file() else None
     )
     return model.eval(), kind, {**written.get("about", {}), "calibration": calibration}
+
+
+def load_reference(path: str | Path) -> dict[str, Tensor]:
+    """Items in coded form that lie in a model folder; none where they were left out.
+
+    Raises:
+        FileError: The file is damaged.
+    """
+    place = Path(path) / "reference.safetensors"
+    return read_tensors(place) if place.is_file() else {}
 
 
 def _no_larger(written: Any, classes: Iterable[type], tensors: Mapping[str, Tensor], path: Path) -> None:

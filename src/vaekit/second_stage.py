@@ -29,6 +29,7 @@ from vaekit.progress import Line
 from vaekit.report import gather, write_report
 from vaekit.training import Fitted, fit_prior
 from vaekit.training.second_stage import MOST
+from vaekit.uses.anomalies import Yardstick
 
 if TYPE_CHECKING:
     from vaekit.run import Run
@@ -168,10 +169,12 @@ def _save(run: Run, choice: Choice, seen: Items, heldout: Items, metrics: dict[s
         "metrics": metrics,
         "prior": choice.name,
     }
-    calibrated = calibration(run.model, heldout)
+    calibrated, reference = calibration(run.model, heldout), None
+    if persistence.load_reference(run.path / "model"):  # it was not left out
+        calibrated, reference = Yardstick.fit(run.model, seen, heldout).beside(calibrated)
     card = (run.path / "model" / "README.md").read_text(encoding="utf-8")
     card = card.split(MARK)[0] + f"{MARK}\nA {choice.name} prior was fitted to its latents afterwards.\n"
-    persistence.save(run.path / "model", run.model, run.kind, calibrated, about, card)
+    persistence.save(run.path / "model", run.model, run.kind, calibrated, about, card, reference)
     run.about = {**about, "calibration": calibrated}
     facts = {**run.facts, "metrics": metrics, "prior": choice.name}
     facts["events"] = [

@@ -187,9 +187,9 @@ def _statistics(
         columns = {"−ELBO": seen.distortion + seen.rate, **columns, "rate": seen.rate}
     count = len(reference.codes)
     few = max(NEIGHBOURS, round(contamination * count))
-    if seen.codes.shape[1]:
+    if reference.codes.shape[1]:
         columns["latent distance"] = nearest(seen.codes, reference.codes, few, own=own)
-    if seen.residuals.shape[1]:
+    if reference.residuals.shape[1]:
         columns["residual distance"] = nearest(seen.residuals, reference.residuals, few, own=own)
     if reference.codes.shape[1] == reference.residuals.shape[1] > 0:  # both in the space of the items
         here, there = (np.concatenate([of.codes, of.residuals], 1) for of in (seen, reference))
@@ -313,6 +313,14 @@ class Yardstick:
         )
         return found, self.one_class.score(found.of(self.names))
 
+    def __len__(self) -> int:
+        """Items that it holds."""
+        return len(self.reference) + (0 if self.heldout is self.reference else len(self.heldout))
+
+    def beside(self, calibrated: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """What a model folder keeps: the calibration with what is JSON of this, and the tensors."""
+        return {**(calibrated or {}), "anomalies": self.facts()}, self.tensors()
+
     def facts(self) -> dict[str, Any]:
         """What is written as JSON: names, density and scores."""
         scores = [float(f"{score:.9g}") for score in self.scores.tolist()]
@@ -327,6 +335,18 @@ class Yardstick:
     def tensors(self) -> dict[str, Tensor]:
         """What is written as tensors: items in coded form."""
         return self.reference.tensors("train") | self.heldout.tensors("heldout")
+
+    @classmethod
+    def from_folder(cls, model: VAE, calibrated: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
+        """From what a model folder keeps; where items in coded form were left out, −ELBO alone is judged."""
+        if tensors and "anomalies" in calibrated:
+            return cls.from_parts(calibrated["anomalies"], tensors)
+        values = np.sort(np.asarray(calibrated["scores"], dtype=np.float64))
+        nothing = np.zeros((len(values), 0))
+        held = Coded(nothing, nothing, values, np.zeros(len(values)))
+        one = OneClass.fit(values[:, None], joint=False)
+        name = "−ELBO" if model.bottleneck.stochastic else "distortion"
+        return cls(held, held, {}, (name,), one, one.score(values[:, None]))
 
     @classmethod
     def from_parts(cls, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
