@@ -3,32 +3,32 @@
     w_k ∝ p(x_obs, z_k) / q(z_k),  Σ_k w_k = 1,  z_k ~ q
     p(x_mis | x_obs) ≈ Σ_k w_k p(x_mis | z_k),  E[x_mis | x_obs] ≈ Σ_k w_k E[x_mis | z_k],  ESS = 1 / Σ_k w_k²
 
-q is the encoder's q(z | x_obs). Where few of its draws carry all the weight, because the encoder never saw such holes
-or is told of none, q is the Gaussian at the mode of p(z | x_obs) (`laplace`), which asks the decoder alone; and
-where few of these carry the weight too, there are ten times as many.
+Half of the draws come from the encoder's q(z | x_obs), half from the Gaussian at the mode of p(z | x_obs) (`laplace`),
+which asks the decoder alone: the encoder may never have seen such holes, or be told of none. q is the mixture of the
+two, so that either may be bad. Latents that have no such mode are drawn from the encoder's q; where few draws carry
+all the weight, there are ten times as many.
 
 Source: Mattei, Frellsen (2019), MIWAE: deep generative modelling and imputation of incomplete data sets,
-arXiv:1812.02633.
+arXiv:1812.02633; Veach, Guibas (1995), Optimally combining sampling techniques (the balance heuristic).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, MultivariateNormal
+from torch.distributions import Distribution, MultivariateNormal, Normal
 
-from vaekit.distributions import Noise, RowNoise, draw, right
+from vaekit.distributions import Noise, RowNoise, right
 from vaekit.model import VAE, Pass, repeat
 from vaekit.operations.laplace import laplace, movable
-from vaekit.operations.score import log_weights
 
 CHUNK = 4_000  # rows decoded at once
-PILOT, ENOUGH = 100, 0.5  # draws that try the encoder's q; the share of them that is to count
-FEW, MORE = 0.05, 10  # of which less counts even then, has so many times as many draws
+PILOT = 100  # draws that say how many are needed
+LEAST, MORE = 50, 10  # where fewer draws would count, or a quarter of all, there are so many times as many
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,11 @@ class Conditional:
         rows: (b,) which data.
         weight: (b, K) w_k, each row with the sum 1; float64.
         px: p(x | z), over (b·K, *shape).
-        own: (b,) whether q was the encoder's own.
     """
 
     rows: Tensor
     weight: Tensor
     px: Distribution
-    own: Tensor
 
     @property
     def effective(self) -> Tensor:
@@ -114,23 +112,18 @@ def conditionals(
     """
     keys = torch.arange(len(x)) if keys is None else keys
     seen = torch.ones_like(x, dtype=torch.bool) if mask is None else mask.bool()
-    data = _Data(model, x, c, seen, seed, keys)
-    pilot = log_weights(model, x, c, seen, PILOT, seed, keys)
-    share = effective(pilot) / PILOT
-    own = torch.ones(len(x), dtype=torch.bool)
-    tried = (share < (ENOUGH if movable(model, *data.at(slice(0, 1))[:3]) else 0.0)).nonzero().flatten()
-    for rows in tried.split(CHUNK):
-        q = laplace(model, *data.at(rows)[:3])
-        found = effective(data.log_weight(rows, q, PILOT)) / PILOT
-        better = found > share[rows]
-        share[rows] = torch.maximum(found, share[rows])
-        own[rows[better]] = False
-        for few in (False, True):
-            of = better & ((share[rows] < FEW) == few)
-            yield from data.mixtures(rows[of], _rows(q, of), samples * (MORE if few else 1))
-    for few in (False, True):
-        rows = (own & ((share < FEW) == few)).nonzero().flatten()
-        yield from data.mixtures(rows, None, samples * (MORE if few else 1))
+    both = len(x) > 0 and movable(model, x[:1], None if c is None else c[:1], seen[:1])
+    for rows in torch.arange(len(x)).split(CHUNK):
+        own = None if c is None else c[rows]
+        q = _proposal(model, x[rows], own, seen[rows]) if both else None
+        data = _Data(model, rows, x[rows], own, seen[rows], keys[rows], q, seed)
+        pilot = torch.cat(
+            [effective(log_weight) for _, _, log_weight in data.drawn(torch.arange(len(rows)), PILOT)]
+        )
+        few = pilot * samples / PILOT < min(LEAST, samples / 4)
+        for chosen, count in ((~few, samples), (few, MORE * samples)):
+            for part, px, log_weight in data.drawn(chosen.nonzero().flatten(), count):
+                yield Conditional(rows[part], log_weight.softmax(1), px)
 
 
 def effective(log_weight: Tensor) -> Tensor:
@@ -143,58 +136,67 @@ def effective(log_weight: Tensor) -> Tensor:
     return 1 / log_weight.softmax(1).square().sum(1)
 
 
+def _proposal(model: VAE, x: Tensor, c: Tensor | None, mask: Tensor) -> list[MultivariateNormal]:
+    """What draws come from, in equal shares: N(ẑ, 1.1² H⁻¹), and the encoder's q where it is a Gaussian."""
+    [latent] = model.posterior(x, c, mask)
+    near, q = laplace(model, x, c, mask), latent.q
+    if isinstance(q, Normal):
+        loc, scale = q.loc.flatten(1), q.scale.expand_as(q.loc).flatten(1)
+        return [near, MultivariateNormal(loc, scale_tril=torch.diag_embed(scale), validate_args=False)]
+    return [near, q] if isinstance(q, MultivariateNormal) else [near]
+
+
 @dataclass(frozen=True)
 class _Data:
-    """A model and the data whose holes it is asked about."""
+    """Some data, and what their draws come from: Gaussians in equal shares, or the encoder's q (None)."""
 
     model: VAE
+    rows: Tensor
     x: Tensor
     c: Tensor | None
     mask: Tensor
-    seed: int
     keys: Tensor
+    q: list[MultivariateNormal] | None
+    seed: int
 
-    def at(self, rows: Tensor | slice) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
-        """x, c, mask and keys of some rows."""
-        c = None if self.c is None else self.c[rows]
-        return self.x[rows], c, self.mask[rows], self.keys[rows]
-
-    def passed(self, rows: Tensor, q: MultivariateNormal | None, samples: int) -> tuple[Pass, Tensor]:
-        """K draws for each row from q, or from the encoder's: the pass, and log p(x_obs, z_k) − log q(z_k), (b, K)."""
-        x, c, mask, keys = self.at(rows)
-        noise = RowNoise(self.seed, "impute", keys)
-        if q is None:
-            out = self.model(x, c, mask, samples, noise)
-            return out, out.log_weight.double().view(-1, samples)
-        q = MultivariateNormal(
-            repeat(q.loc, samples), scale_tril=repeat(q.scale_tril, samples), validate_args=False
-        )
-        z = draw(q, noise)[0]
-        x, c, mask = (repeat(t, samples) for t in (x, c, mask))
-        state, latents = self.model.bottleneck(z=z.view(-1, *self.latent), c=c)
-        out = Pass(x, self.model.likelihood(state, c), latents, state, mask, c, samples=samples)
-        surprise = -out.distortion + right(latents[0].log_p) - q.log_prob(z)
-        return out, surprise.double().view(-1, samples)
+    def drawn(self, rows: Tensor, samples: int) -> Iterator[tuple[Tensor, Distribution, Tensor]]:
+        """Some data at a time: which, p(x | z_k) over (b·K, *shape), and log p(x_obs, z_k) − log q(z_k), (b, K)."""
+        for part in rows.split(max(1, CHUNK // samples)) if len(rows) else ():
+            x, c, mask = self.x[part], None if self.c is None else self.c[part], self.mask[part]
+            noise = RowNoise(self.seed, "impute", self.keys[part])
+            if self.q is None:
+                out = self.model(x, c, mask, samples, noise)
+                yield part, out.px, out.log_weight.double().view(-1, samples)
+                continue
+            z, log_q = _from(self.q, part, samples, noise)
+            x, c, mask = (repeat(t, samples) for t in (x, c, mask))
+            state, [latent] = self.model.bottleneck(z=z.flatten(0, 1).unflatten(1, self.shape), c=c)
+            out = Pass(x, self.model.likelihood(state, c), [latent], state, mask, c, samples=samples)
+            joint = right(latent.log_p) - out.distortion
+            yield part, out.px, joint.double().view(-1, samples) - log_q
 
     @property
-    def latent(self) -> tuple[int, ...]:
-        """Shape of one code."""
-        code = self.model.encode(self.x[:1], None if self.c is None else self.c[:1], self.mask[:1])
-        return tuple(code.shape[1:])
-
-    def log_weight(self, rows: Tensor, q: MultivariateNormal, samples: int) -> Tensor:
-        size = max(1, CHUNK // samples)
-        parts = [slice(start, start + size) for start in range(0, len(rows), size)]
-        return torch.cat([self.passed(rows[part], _rows(q, part), samples)[1] for part in parts])
-
-    def mixtures(self, rows: Tensor, q: MultivariateNormal | None, samples: int) -> Iterator[Conditional]:
-        size = max(1, CHUNK // samples)
-        for start in range(0, len(rows), size):
-            part = slice(start, start + size)
-            out, log_weight = self.passed(rows[part], None if q is None else _rows(q, part), samples)
-            own = torch.full((len(rows[part]),), q is None)
-            yield Conditional(rows[part], log_weight.softmax(1), out.px, own)
+    def shape(self) -> tuple[int, ...]:
+        """Of one code."""
+        return tuple(
+            self.model.encode(self.x[:1], None if self.c is None else self.c[:1], self.mask[:1]).shape[1:]
+        )
 
 
-def _rows(q: Any, part: slice | Tensor) -> MultivariateNormal:
-    return MultivariateNormal(q.loc[part], scale_tril=q.scale_tril[part], validate_args=False)
+def _from(every: list[MultivariateNormal], part: Tensor, samples: int, noise: Noise) -> tuple[Tensor, Tensor]:
+    """Draws of some rows from each of the Gaussians, (b, K, L), and log of the density of their mixture, (b, K)."""
+    counts = [samples // len(every) + (i < samples % len(every)) for i in range(len(every))]
+    loc = [q.loc[part].unsqueeze(1) for q in every]  # (b, 1, L)
+    tril = [q.scale_tril[part].unsqueeze(1) for q in every]
+    drawn = []
+    for center, lower, count in zip(loc, tril, counts, strict=True):
+        normal = noise.normal((len(part) * count, center.shape[2]), center).view(len(part), count, -1, 1)
+        drawn.append(center + (lower @ normal).squeeze(3))
+    z = torch.cat(drawn, 1)
+    each = [
+        MultivariateNormal(center, scale_tril=lower, validate_args=False).log_prob(z).double()
+        + math.log(count / samples)
+        for center, lower, count in zip(loc, tril, counts, strict=True)
+        if count
+    ]
+    return z, torch.stack(each).logsumexp(0)

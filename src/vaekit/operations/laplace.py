@@ -58,12 +58,14 @@ def laplace(model: VAE, x: Tensor, c: Tensor | None, mask: Tensor | None) -> Mul
     z, shape = code.flatten(1), code.shape[1:]
     value, slope, curvature = _surface(model, x, c, mask, z, shape)
     damping = torch.zeros(len(z), 1, dtype=z.dtype, device=z.device)
+    going = torch.ones(len(z), dtype=torch.bool, device=z.device)  # a row that has arrived waits for no other
     for _ in range(STEPS):
         step = _newton(slope, curvature, damping)
-        if float((slope * step).sum(1).abs().max()) < SETTLED:
+        going = going & ((slope * step).sum(1) > SETTLED)
+        if not bool(going.any()):
             break
         found = _surface(model, x, c, mask, z + step, shape)
-        uphill = (found[0] >= value).unsqueeze(1)
+        uphill = (going & (found[0] >= value)).unsqueeze(1)
         z = torch.where(uphill, z + step, z)
         value = torch.where(uphill[:, 0], found[0], value)
         slope = torch.where(uphill, found[1], slope)

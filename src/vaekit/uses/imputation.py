@@ -169,8 +169,9 @@ def _values(
     best, draws = summary.room(count), [summary.room(count) for _ in range(n)]
     ends = [] if interval is None else [summary.room(count), summary.room(count)]
     effective = torch.zeros(count, dtype=torch.float64)
+    items = holes.items()  # holds the data against the kind, holes or none
     if count:
-        items = holes.items().subset(rows)
+        items = items.subset(rows)
         for start in range(0, count, SIZE):
             place = torch.arange(start, min(start + SIZE, count))
             batch = items.batch(place)
