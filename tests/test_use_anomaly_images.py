@@ -15,7 +15,8 @@ from vaekit.errors import UsageError
 from vaekit.report.review import Cell, Entry, oddest, shown, write_review
 from vaekit.uses.anomalies import coded
 from vaekit.uses.complexity import complexity, compressed_size, gradient_energy, paeth
-from vaekit.uses.maps import heat, maps, misfit
+from vaekit.uses.maps import heat, maps
+from vaekit.uses.misfit import misfit, misfits
 
 # ---------------------------------------------------------------------- complexity
 
@@ -139,18 +140,30 @@ def test_misfit_keeps_its_mass_and_its_place() -> None:
     kind = Images(3, 28, 28)
     point = torch.zeros(1, 3, 28, 28)
     point[0, 1, 10, 20] = -6.0
-    found = misfit(point.flatten(1), kind)
+    found = misfit(kind, point.flatten(1).numpy())
     assert found.shape == (1, 28, 28) and found[0].argmax() == 10 * 28 + 20
     assert found.sum() == pytest.approx(2.0)  # |−6| in the mean over three colours
+
+
+def test_a_spot_raises_the_greatest_misfit_and_noise_the_rough_one() -> None:
+    kind = Images(1, 28, 28)
+    ramp = np.tile(np.linspace(0, 1, 28), (28, 1))
+    spot, noise = ramp.copy(), ramp + np.where(np.indices((28, 28)).sum(0) % 2, 0.5, -0.5)
+    spot[9:12, 9:12] += 5.0
+    found = misfits(kind, np.stack([ramp, spot, noise]).reshape(3, -1))
+    assert found["greatest misfit"].argmax() == 1 and found["rough misfit"].argmax() == 2
+    steps = np.abs(np.diff(ramp, axis=1)).sum() / (2 * 28 * 27)
+    assert found["rough misfit"][0] == pytest.approx(steps)
+    assert misfits(Vectors(3), np.ones((2, 3))) == {} == misfits(kind, np.ones((2, 0)))
 
 
 def test_what_cannot_be_mapped_is_said(trained: Any) -> None:
     run, ordinary = trained
     with pytest.raises(UsageError, match="vectors"):
         maps(run.model, Items(torch.zeros(2, 3), Vectors(3)), ordinary)
-    with pytest.raises(UsageError, match="depend on each other"):
+    with pytest.raises(UsageError, match="no misfit"):
         maps(run.model, run.items(blobs(2, seed=0)), ordinary[:, :0])
-    with pytest.raises(UsageError, match="each pixel"):
+    with pytest.raises(UsageError, match="no misfit"):
         maps(run.model, run.items(blobs(2, seed=0)), ordinary[:, :7])
 
 

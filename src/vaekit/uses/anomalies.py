@@ -5,6 +5,7 @@
     residual distance              from what the code leaves over to what the nearest training items' codes leave over
     neighbour distance             both together (rows of numbers), to the 5 nearest
     wide distance                  the same to the nearest tenth: far from all but a few of its like
+    greatest, rough misfit         of pictures: of the place that fits worst, and of the grain of what does not fit
     compressed size, …             how complex a picture is, whatever any model says
 
 Of rows only larger values are odder, and the statistics are judged side by side; of pictures all are judged jointly and
@@ -37,6 +38,7 @@ from vaekit.model import VAE, Pass
 from vaekit.operations import bound, packed
 from vaekit.uses.complexity import complexity
 from vaekit.uses.features import deviance, expectations, walks
+from vaekit.uses.misfit import misfits
 from vaekit.uses.one_class import OneClass
 
 __all__ = ["Coded", "Reference", "Statistics", "Yardstick", "coded", "deviance", "reference", "statistics"]
@@ -175,7 +177,7 @@ def statistics(model: VAE, items: Items, reference: Reference) -> Statistics:
         DataError: E206, an item has no finite likelihood (the rows are named).
     """
     seen = coded(model, items)
-    return _statistics(model, seen, reference, complexity_of(items))
+    return _statistics(model, seen, reference, pictured(items, seen))
 
 
 def _statistics(
@@ -201,15 +203,16 @@ def _statistics(
     return Statistics((*columns, *more), np.nan_to_num(values, posinf=1e300, neginf=-1e300))
 
 
-def complexity_of(items: Items) -> dict[str, np.ndarray]:
-    """Statistics of pictures that no model takes part in, name → (N,); none of other kinds."""
+def pictured(items: Items, seen: Coded) -> dict[str, np.ndarray]:
+    """Statistics that pictures alone have, of misfit and complexity, name → (N,); none of other kinds."""
     if not isinstance(items.kind, Images):
         return {}
     parts = []
     for start in range(0, len(items), CHUNK):
         part = items.subset(torch.arange(start, min(start + CHUNK, len(items))))
         parts.append(complexity(items.kind, part.raw))  # type: ignore[arg-type]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    more = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return misfits(items.kind, seen.residuals) | more
 
 
 def nearest(rows: np.ndarray, reference: np.ndarray, *neighbours: int, own: bool = False) -> np.ndarray:
@@ -247,7 +250,7 @@ class Yardstick:
 
     Attributes:
         reference: Items that the model was trained on.
-        heldout: Items that it was not trained on, complexity included in `more`, name → (n,).
+        heldout: Items that it was not trained on; of pictures `more` statistics, name → (n,).
         names: The statistics that are judged.
         one_class: Their density over the held-out items.
         scores: (n,) scores of the held-out items, each by a density that was fitted without it; sorted.
@@ -273,9 +276,8 @@ class Yardstick:
         """
         seen = reference(model, train)
         held = reference(model, heldout) if len(heldout) else seen
-        return cls._fitted(
-            model, seen, held, complexity_of(spaced(heldout or train, len(held))), contamination
-        )
+        more = pictured(spaced(heldout or train, len(held)), held)
+        return cls._fitted(model, seen, held, more, contamination)
 
     @classmethod
     def _fitted(
@@ -307,10 +309,9 @@ class Yardstick:
 
     def score(self, model: VAE, items: Items) -> tuple[Statistics, np.ndarray]:
         """The statistics of items and how odd they are, larger is odder, (N,)."""
-        more = complexity_of(items) if self.more else {}
-        found = _statistics(
-            model, coded(model, items), self.reference, more, contamination=self.contamination
-        )
+        seen = coded(model, items)
+        more = pictured(items, seen) if self.more else {}
+        found = _statistics(model, seen, self.reference, more, contamination=self.contamination)
         return found, self.one_class.score(found.of(self.names))
 
     def __len__(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +13,10 @@ from vaekit.data import Images, Items
 from vaekit.distributions import MEAN, center
 from vaekit.errors import UsageError
 from vaekit.model import VAE, Pass
-from vaekit.uses.anomalies import deviance
+from vaekit.uses.features import deviance
+from vaekit.uses.misfit import misfit
 
 CHUNK = 256  # pictures at once
-WIDTH = 28  # pixels of a picture whose oddities are looked for at the width of one pixel
 LEAST = (
     0.25  # of the mean spread: what any pixel may vary, so that no edge that never changes outshouts the rest
 )
@@ -69,10 +68,10 @@ def maps(model: VAE, items: Items, usual: np.ndarray) -> Maps:
     if not isinstance(kind, Images):
         name = "items" if kind is None else kind.name
         raise UsageError("E106", f"maps are of pictures, and these are {name}.", hint="leave --maps out")
-    if not usual.shape[1]:
-        message = "this model's pixels depend on each other: there is no misfit of each to map."
+    if not usual.shape[1] or usual.shape[1] % (kind.height * kind.width):
+        message = "of this model no misfit of each pixel is known, because they depend on each other or were not kept."
         raise UsageError("E106", message, hint="train with --preset vae")
-    ordinary = misfit(torch.as_tensor(usual), kind)  # (M, H, W)
+    ordinary = misfit(kind, usual)  # (M, H, W)
     mean, spread = ordinary.mean(0), ordinary.std(0)
     spread = spread + LEAST * spread.mean() + 1e-9
     original, expected, found = [], [], []
@@ -81,31 +80,13 @@ def maps(model: VAE, items: Items, usual: np.ndarray) -> Maps:
             out = model(batch.x, batch.c, batch.mask, noise=MEAN)
         original.append(pictures(kind, items, batch.index))
         expected.append(kind.picture(center(out.px)))
-        found.append((misfit(deviances(out), kind) - mean) / spread)
+        found.append((misfit(kind, deviances(out)) - mean) / spread)
     return Maps(*(np.concatenate(parts) for parts in (original, expected, found)))
 
 
-def deviances(out: Pass) -> Tensor:
+def deviances(out: Pass) -> np.ndarray:
     """The deviance of every pixel of each picture, (N, P)."""
-    return deviance(out.px, out.x, out.mask)[1].flatten(1)
-
-
-def misfit(deviances: Tensor, kind: Images) -> np.ndarray:
-    """|deviance| in the mean over colours, smoothed, (N, P) → (N, H, W).
-
-    Raises:
-        UsageError: E106 there are not as many deviances as pixels.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    plane = kind.height * kind.width
-    if deviances.shape[1] % plane:
-        raise UsageError(
-            "E106", "this model has no misfit of each pixel to map.", hint="train with --preset vae"
-        )
-    size = deviances.double().abs().view(len(deviances), -1, kind.height, kind.width).mean(1)
-    sigma = math.sqrt(plane) / WIDTH
-    return gaussian_filter(size.numpy(), (0, sigma, sigma), mode="nearest")
+    return deviance(out.px, out.x, out.mask)[1].flatten(1).double().numpy()
 
 
 def pictures(kind: Images, items: Items, index: Tensor | None = None) -> np.ndarray:
