@@ -25,7 +25,7 @@ from vaekit.data import Images, Source, Vectors, detect, read
 from vaekit.distributions import Fixed, Gaussian, Noise
 from vaekit.errors import CODES, DataError, UsageError
 from vaekit.operations import embed
-from vaekit.operations.augment import carried, jitter, mix, prior_codes
+from vaekit.operations.augment import carried, jitter, mix, prior_codes, transfer
 from vaekit.priors import StandardNormal
 from vaekit.uses.augmentation import Augmented, Choice, augment
 
@@ -65,6 +65,12 @@ def test_a_mix_lies_evenly_on_the_line_to_the_partner() -> None:
     share = (z[:, 0] - 1) / 2
     np.testing.assert_allclose((z[:, 1] - 2) / 6, share, atol=1e-5)  # on the line
     assert stats.kstest(share, stats.uniform(0, 0.5).cdf).pvalue > 1e-3
+
+
+def test_a_transfer_moves_as_two_others_differ() -> None:
+    start, ends, starts = torch.randn(2, 3), torch.randn(8, 3), torch.randn(8, 3)
+    wanted = start[[0, 0, 0, 0, 1, 1, 1, 1]] + 0.25 * (ends - starts)
+    torch.testing.assert_close(transfer(start, ends, starts, 0.25), wanted)
 
 
 def test_codes_of_the_prior_are_those_of_the_condition() -> None:
@@ -204,6 +210,20 @@ def test_a_mix_stays_within_its_label() -> None:
     )
 
 
+def test_a_transfer_varies_as_its_label_does() -> None:
+    rng, y = np.random.default_rng(0), np.repeat(["round", "long"], 40)
+    x = np.concatenate([rng.normal(size=(40, 2)), rng.normal(size=(40, 2)) * [6, 0.5]])
+    model = linear(np.eye(2), np.eye(2))
+    found = augment(model, Vectors(2), read(x, labels=y), Choice(201, spread=0.5)).x[80:].reshape(200, 80, 2)
+    for rows in (slice(0, 40), slice(40, 80)):  # of pairs that are never the same item: 2 s² n / (n − 1) Σ
+        moved = (found - x)[:, rows].reshape(-1, 2)
+        np.testing.assert_allclose(
+            np.cov(moved.T), 0.5 * np.cov(x[rows].T), atol=0.05 * np.cov(x[rows].T).max()
+        )
+        np.testing.assert_allclose(moved.mean(0), 0, atol=0.15)
+    assert len(np.unique(found[:, 0].round(6), axis=0)) > 150
+
+
 def test_jitter_of_a_linear_model_is_what_its_formula_says() -> None:
     rng = np.random.default_rng(0)
     encoder, decoder = rng.normal(size=(2, 3)), rng.normal(size=(3, 2))
@@ -267,7 +287,7 @@ def test_detail_is_refused_where_there_is_none() -> None:
     [
         (["a", "b", "x"] * 20, "conditional_vae", "no label 'x'"),
         (None, "conditional_vae", "the items have none"),
-        (["a"] * 59 + ["b"], "vae", "one item of label 'b'"),
+        (["a"] * 59 + ["b"], "vae", "one item of label 'b', and transfer needs two"),
         (["a", "b", ""] * 20, "vae", "have no label"),
     ],
 )

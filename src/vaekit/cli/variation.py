@@ -23,7 +23,7 @@ def augment(
     way: Annotated[
         str | None,
         typer.Option(
-            help="mix with others of the label; jitter; sample given the label. [mix if there are labels]"
+            help="transfer: as others of its label differ; mix with another; jitter; sample. [transfer, with labels]"
         ),
     ] = None,
     spread: Annotated[

@@ -1,7 +1,8 @@
 """New data near old ones: codes moved a little, or towards another datum's, and decoded with the datum's own detail.
 
     jitter        z' = z + s σ(x) ε,       ε ~ N(0, I),  q(z | x) = N(z, σ(x)²)
-    mix           z' = z + u (z₂ − z),     u ~ U(0, 1),  z₂ the code of another datum
+    mix           z' = z + s u (z₂ − z),   u ~ U(0, 1),  z₂ the code of another datum
+    transfer      z' = z + s (z₂ − z₃),    z₂ and z₃ the codes of two data
     with detail   x' = x + f(z') − f(z),   f(z) = E[x | z]
 
 The last line moves the datum by what the decoder says about the two codes: what the model cannot draw of it stays.
@@ -55,6 +56,25 @@ def mix(mean: Tensor, partners: Tensor, noise: Noise, spread: float = 1.0) -> Te
     """
     mean = mean.repeat_interleave(len(partners) // max(1, len(mean)), 0)
     return mean + spread * noise.uniform((len(mean), 1), mean) * (partners - mean)
+
+
+def transfer(mean: Tensor, ends: Tensor, starts: Tensor, spread: float = 1.0) -> Tensor:
+    """Codes moved by the difference between those of two other data: codes vary as those of the others do.
+
+    Their mean is the datum's own code, and for independent pairs their covariance is 2 s² that of the others.
+
+    Args:
+        mean: (B, D) codes.
+        ends, starts: (B·K, D) codes of K pairs for each, side by side.
+        spread: s.
+
+    Returns:
+        (B·K, D).
+
+    Source: DeVries, Taylor (2017), Dataset augmentation in feature space, arXiv:1702.05538 (extrapolation); Schwartz,
+        Karlinsky, Shtok, Harary, Marder, Kumar, Feris, Giryes, Bronstein (2018), Delta-encoder, arXiv:1806.04734.
+    """
+    return mean.repeat_interleave(len(ends) // max(1, len(mean)), 0) + spread * (ends - starts)
 
 
 @torch.no_grad()

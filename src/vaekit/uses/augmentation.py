@@ -1,7 +1,8 @@
 """Augmentation: more items of the same labels, made from the ones there are.
 
-Every new item comes from one item and has its label. Its code is moved a little (jitter), or towards that of another
-item of the same label (mix), or drawn anew given the label (sample); see `vaekit.operations.augment`.
+Every new item comes from one item and has its label. Its code is moved as two other items of the label differ
+(transfer), or towards that of another (mix), or a little anyhow (jitter), or drawn anew given the label (sample); see
+`vaekit.operations.augment`.
 
 Source: Chadebec, Thibeau-Sutre, Burgos, Allassonnière (2023), Data augmentation in high dimensional low sample size
 setting using a geometry-based variational autoencoder, arXiv:2105.00026.
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from vaekit.data import (
+    Batch,
     Images,
     Items,
     Kind,
@@ -35,10 +37,15 @@ from vaekit.errors import DataError, UsageError, nearest
 from vaekit.evaluation import codes
 from vaekit.model import VAE
 from vaekit.operations import decode
-from vaekit.operations.augment import carried, jitter, mix, prior_codes
+from vaekit.operations.augment import carried, jitter, mix, prior_codes, transfer
 
-WAYS = ("mix", "jitter", "sample")
-SPREAD = {"mix": 1.0, "jitter": 1.5, "sample": 1.0}
+SPREAD = {
+    "transfer": 0.5,
+    "mix": 1.0,
+    "jitter": 1.5,
+    "sample": 1.0,
+}  # each way, and how far it goes by default
+PAIRED = ("transfer", "mix")
 CHUNK = 1_024  # new items at once
 
 
@@ -60,9 +67,9 @@ class Choice:
 
     Args:
         factor: The result has so many times as many items, the given ones among them.
-        way: mix, jitter or sample; None mixes where there are labels, and jitters where there are none.
-        spread: How far: of a mix, the share of the line to the other item that is drawn from; of a jitter, in standard
-            deviations of q(z | x). None leaves it to the way.
+        way: transfer, mix, jitter or sample; None is transfer where there are labels, and jitter where there are none.
+        spread: How far: of a transfer, the share of the two items' difference; of a mix, that of the line to the other
+            item which is drawn from; of a jitter, in standard deviations of q(z | x). None leaves it to the way.
         detail: Whether a new item keeps what the decoder cannot draw of the old one; None where the kind has such
             detail: grey and colour images, and vectors of real numbers.
         seed: The same seed gives the same items.
@@ -90,19 +97,19 @@ def augment(model: VAE, kind: Kind, source: Any, choice: Choice) -> Augmented:
         UsageError: E103 an impossible choice, E106 a way that this model does not have.
     """
     _refuse_impossible(model, kind, choice)
-    given = Given.of(kind, source)
-    way = choice.way or ("jitter" if given.classes is None else "mix")
-    _refuse_way(model, kind, given, way)
-    made = _made(model, kind, given, choice, way)
-    rows = torch.arange(choice.factor * len(given.items)) % len(given.items)
-    return Augmented(given.with_new(kind, made), None if given.names is None else given.names[rows.numpy()])
+    old = Originals.of(kind, source)
+    way = choice.way or ("jitter" if old.classes is None else "transfer")
+    _refuse_way(model, kind, old, way)
+    made = _made(model, kind, old, choice, way)
+    rows = torch.arange(choice.factor * len(old.items)) % len(old.items)
+    return Augmented(old.with_new(kind, made), None if old.names is None else old.names[rows.numpy()])
 
 
 # ---------------------------------------------------------------------- what is given
 
 
 @dataclass
-class Given:
+class Originals:
     """The items that are there.
 
     Attributes:
@@ -119,7 +126,7 @@ class Given:
     classes: np.ndarray | None = None
 
     @classmethod
-    def of(cls, kind: Kind, source: Any) -> Given:
+    def of(cls, kind: Kind, source: Any) -> Originals:
         """The items of a source, and their labels.
 
         Raises:
@@ -138,7 +145,7 @@ class Given:
         return cls(items, source.values, _names(source.labels, source.label_names), source.labels)
 
     @classmethod
-    def _of_table(cls, kind: Table, source: Any) -> Given:
+    def _of_table(cls, kind: Table, source: Any) -> Originals:
         if not isinstance(source, TableSource):
             message = "a table is expected, with the columns of the one in training."
             raise DataError("E108", message, where=getattr(source, "path", ""), hint="a .csv, or a DataFrame")
@@ -189,36 +196,55 @@ def _names(index: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
 
 
 @torch.no_grad()
-def _made(model: VAE, kind: Kind, given: Given, choice: Choice, way: str) -> Tensor:
+def _made(model: VAE, kind: Kind, old: Originals, choice: Choice, way: str) -> Tensor:
     """New items in the model's space, (K·N, *shape): every item's first, then every item's second, and so on."""
-    items, copies = given.items, choice.factor - 1
+    copies = choice.factor - 1
     if not copies:
         return torch.zeros(0, *kind.shape)
-    found = codes(model, items)
+    found = codes(model, old.items)
+    members = _members(old.classes, len(old.items)) if way in PAIRED else []
     spread = SPREAD[way] if choice.spread is None else choice.spread
-    members = _members(given.classes, len(items)) if way == "mix" else []
     parts = []
-    for index in torch.arange(len(items)).split(max(1, CHUNK // copies)):
-        batch = items.batch(index)
-        keys = content_keys(batch.x)
-        noise = RowNoise(choice.seed, f"augment: {way}", keys)
-        c = None if batch.c is None else batch.c.repeat_interleave(copies, 0)
-        like, start = model.encode(batch.x[:1], None if batch.c is None else batch.c[:1]), found.mean[index]
+    for index in torch.arange(len(old.items)).split(max(1, CHUNK // copies)):
+        batch, start = old.items.batch(index), found.mean[index]
+        noise = RowNoise(choice.seed, f"augment: {way}", content_keys(batch.x))
         if way == "sample":
-            z = prior_codes(model, len(index) * copies, c, noise)
+            z = prior_codes(model, len(index) * copies, _again(batch.c, copies), noise)
         elif way == "jitter":
             z = jitter(start, found.std[index], noise, copies, spread)
-        else:
+        elif way == "mix":
             z = mix(start, found.mean[_partners(members, index, copies, noise)], noise, spread)
-        if way != "sample" and _detail(kind, choice.detail):
-            x, start = (t.repeat_interleave(copies, 0) for t in (batch.x, start))
-            mask = None if batch.mask is None else batch.mask.repeat_interleave(copies, 0)
-            new = carried(model, x, start, z, like, c, mask)
         else:
-            drawn = None if kind.shows_mean else RowNoise(choice.seed, "augment: x", keys)
-            new = decode(model, z, c, drawn, len(z), like)
+            ends, starts = _pairs(members, index, copies, noise)
+            z = transfer(start, found.mean[ends], found.mean[starts], spread)
+        detail = way != "sample" and (has_detail(kind) if choice.detail is None else choice.detail)
+        new = _carried(model, batch, start, z) if detail else _drawn(model, kind, batch, z, choice.seed)
         parts.append(new.unflatten(0, (len(index), copies)))
     return torch.cat(parts).transpose(0, 1).flatten(0, 1)  # (N, K, *shape) → (K·N, *shape)
+
+
+def _carried(model: VAE, batch: Batch, start: Tensor, z: Tensor) -> Tensor:
+    """Items (B·K, *shape) that keep the detail of the old ones."""
+    copies = len(z) // len(batch)
+    x, start = (t.repeat_interleave(copies, 0) for t in (batch.x, start))
+    c, mask = (_again(t, copies) for t in (batch.c, batch.mask))
+    return carried(model, x, start, z, _like(model, batch), c, mask)
+
+
+def _drawn(model: VAE, kind: Kind, batch: Batch, z: Tensor, seed: int) -> Tensor:
+    """Items (B·K, *shape) from p(x | z); its centres where the kind is shown so."""
+    c = _again(batch.c, len(z) // len(batch))
+    noise = None if kind.shows_mean else RowNoise(seed, "augment: x", content_keys(batch.x))
+    return decode(model, z, c, noise, len(z), _like(model, batch))
+
+
+def _like(model: VAE, batch: Batch) -> Any:
+    """A code in the form that the model gives."""
+    return model.encode(batch.x[:1], None if batch.c is None else batch.c[:1])
+
+
+def _again(t: Tensor | None, copies: int) -> Tensor | None:
+    return None if t is None else t.repeat_interleave(copies, 0)
 
 
 def _members(classes: np.ndarray | None, count: int) -> list[Tensor]:
@@ -230,16 +256,25 @@ def _members(classes: np.ndarray | None, count: int) -> list[Tensor]:
 
 def _partners(members: list[Tensor], index: Tensor, copies: int, noise: RowNoise) -> Tensor:
     """Another item of the same label for each copy of the items at `index`, (B·K,) places."""
-    share = noise.uniform((len(index) * copies, 1)).squeeze(1).view(len(index), copies)
+    own = index.repeat_interleave(copies)
+    return _others(members, own, own, noise)
+
+
+def _pairs(members: list[Tensor], index: Tensor, copies: int, noise: RowNoise) -> tuple[Tensor, Tensor]:
+    """Two different items of the same label for each copy, (B·K,) places each; one of them may be the item itself."""
+    own = index.repeat_interleave(copies)
+    first = _others(members, own, torch.full_like(own, -1), noise)
+    return first, _others(members, own, first, noise)
+
+
+def _others(members: list[Tensor], own: Tensor, but: Tensor, noise: RowNoise) -> Tensor:
+    """An item of the label of each at `own`, (M,) places, any but the one at `but`, with equal probabilities."""
+    shares = noise.uniform((len(own), 1)).squeeze(1)
     rows = []
-    for i, place in enumerate(index.tolist()):
-        others = members[place][members[place] != place]
-        rows.append(others[(share[i] * len(others)).long()])
-    return torch.cat(rows)
-
-
-def _detail(kind: Kind, asked: bool | None) -> bool:
-    return has_detail(kind) if asked is None else asked
+    for item, excluded, share in zip(own.tolist(), but.tolist(), shares.tolist(), strict=True):
+        others = members[item][members[item] != excluded]
+        rows.append(others[int(share * len(others))])
+    return torch.stack(rows)
 
 
 def has_detail(kind: Kind) -> bool:
@@ -256,8 +291,8 @@ def _refuse_impossible(model: VAE, kind: Kind, choice: Choice) -> None:
     if choice.factor < 1:
         message = f"factor = {choice.factor}: a whole number from 1 on is expected; 5 gives four new items for each."
         raise UsageError("E103", message, hint="--factor 5")
-    if choice.way is not None and choice.way not in WAYS:
-        raise UsageError("E103", f"there is no way {choice.way!r}; {nearest(choice.way, WAYS)}")
+    if choice.way is not None and choice.way not in SPREAD:
+        raise UsageError("E103", f"there is no way {choice.way!r}; {nearest(choice.way, SPREAD)}")
     spread = choice.spread
     if spread is not None and not (math.isfinite(spread) and spread > 0):
         raise UsageError("E103", f"spread = {spread}: a number above 0 is expected.", hint="--spread 1")
@@ -270,37 +305,37 @@ def _refuse_impossible(model: VAE, kind: Kind, choice: Choice) -> None:
         )
 
 
-def _refuse_way(model: VAE, kind: Kind, given: Given, way: str) -> None:
+def _refuse_way(model: VAE, kind: Kind, old: Originals, way: str) -> None:
     bottleneck = model.bottleneck
     if bottleneck.discrete and way != "sample":
         message = f"{way} moves codes, and those of this model are names in a codebook."
         raise UsageError("E106", message, hint="train with --preset vae, or conditional_vae")
     if way == "jitter" and not bottleneck.stochastic:
         message = "jitter draws from q(z | x), and this model gives each item a single code."
-        raise UsageError("E106", message, hint="--way mix, or train with --preset vae")
+        raise UsageError("E106", message, hint="--way transfer, or train with --preset vae")
     if way == "sample" and not kind.conditional:
         message = "this model does not sample given a label."
         raise UsageError(
             "E106", message, hint="train with --preset conditional_vae and --labels, or --way mix"
         )
-    if way == "mix":
-        _refuse_alone(given)
+    if way in PAIRED:
+        _refuse_alone(old, way)
 
 
-def _refuse_alone(given: Given) -> None:
+def _refuse_alone(old: Originals, way: str) -> None:
     """Raises DataError E214 where an item has none to be mixed with."""
-    if given.classes is None:
-        if len(given.items) < 2:
-            raise DataError("E207", "there is one item, and none to mix it with.", hint="--way jitter")
+    if old.classes is None:
+        if len(old.items) < 2:
+            raise DataError("E207", f"there is one item, and {way} needs two.", hint="--way jitter")
         return
-    labels, counts = np.unique(given.classes, return_counts=True)
+    labels, counts = np.unique(old.classes, return_counts=True)
     if labels[0] == -1:
-        message = f"{counts[0]} items have no label, and items are mixed with others of their label."
+        message = f"{counts[0]} items have no label, and {way} needs others of their label."
         raise DataError("E214", message, hint="--way jitter, or leave them out")
     if counts.min() < 2:
         label = labels[counts.argmin()]
-        name = label if given.names is None else given.names[np.flatnonzero(given.classes == label)[0]]
-        message = f"there is one item of label {str(name)!r}, and none to mix it with."
+        name = label if old.names is None else old.names[np.flatnonzero(old.classes == label)[0]]
+        message = f"there is one item of label {str(name)!r}, and {way} needs two."
         raise DataError("E214", message, hint="--way jitter")
 
 
