@@ -21,7 +21,8 @@ from vaekit.training import Adam, train, warm_cosine
 from vaekit.uses.editing import Change, edit
 
 TRAIN, TEST, EDITED, SIDE = 60_000, 4_000, 100, 32
-STEPS, JUDGE_STEPS = 6_000, 3_000
+STEPS, JUDGE_STEPS = 4_000, 2_000
+SEEN = 0.1  # factors changed by a dimension below which nothing can be said of which they are
 FACTORS = ("shape", "scale", "x", "y")  # of an orientation squares and ellipses do not tell all
 PLACES = [0, 1, 3, 4]
 # a factor has changed: another shape, more than one step of scale, more than two pixels of 64
@@ -108,14 +109,17 @@ def measured(preset: str, seed: int) -> Figures:
     targets = [int(information[:, f].argmax()) for f in range(len(FACTORS))]
     hit = [rows[dim][0][f] for f, dim in enumerate(targets)]
     side = [np.delete(rows[dim][0], f).mean() for f, dim in enumerate(targets)]
-    spilled = [changed.sum() - changed.max() for changed, _ in rows.values()]
-    share = [own for _, own in rows.values()]
+    seen = [(changed, own) for changed, own in rows.values() if changed.sum() > SEEN]
+    spilled = [
+        1 - changed.max() / changed.sum() for changed, _ in seen
+    ]  # of what changed, how much was not the most
+    share = [own for _, own in seen]
     return {
         "target_changed": float(np.mean(hit)), "others_changed": float(np.mean(side)),
         "purity": float(np.mean(hit) / (np.mean(hit) + np.mean(side))),
         "else_share": float(np.mean([rows[dim][1] for dim in targets])),
         "else_share_all": float(np.mean(share)), "dimensions": float(len(used)),
-        "rank_correlation": float(stats.spearmanr(share, spilled).statistic) if len(used) > 2 else float("nan"),
+        "rank_correlation": float(stats.spearmanr(share, spilled).statistic) if len(seen) > 2 else float("nan"),
         "judge_changed": float(net.changes(images, images[:, ::-1].copy()).float().mean()),
     }  # fmt: skip
 
