@@ -13,8 +13,8 @@ on both sides, for one that is too simple is odd and yet probable. The density i
 trained on; p-values are held against scores that each of those items got from a density fitted without it.
 
 Where a share R of the data is odd itself, the oddest R of both are dropped, neighbours are the nearest R of the
-training items, so that odd ones which lie together are no company to each other, and residuals alone, which a model
-learns to keep small for all that it was trained on, are not judged.
+training items, so that a few odd ones which lie together are little company to each other, and residuals alone, which a
+model learns to keep small for all that it was trained on, are not judged.
 
 Source: Morningstar, Ham, Gallagher, Lakshminarayanan, Alemi, Dillon (2021), Density of states estimation for
 out-of-distribution detection, arXiv:2006.09273; Vovk (2015), Cross-conformal predictors, arXiv:1208.0806.
