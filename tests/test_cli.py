@@ -72,6 +72,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         np.save("x.npy", rng.normal(size=(80, 4)))
+        np.save("holes.npy", np.where(rng.random((9, 4)) < 0.3, np.nan, 0.5))
         np.savez("labelled.npz", x=rng.normal(size=(80, 4)), y=np.array(["a", "b"] * 40))
         for i, pixels in enumerate(rng.integers(0, 256, (30, 8, 8)).astype(np.uint8)):
             Path("photos").mkdir(exist_ok=True)
@@ -114,6 +115,10 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "interpolate": ("interpolate v x.npy#0 x.npy#7 --out made/i.npy", {"n", "out"}),
     "traverse": ("traverse v --steps 3 --out made/t.npy", {"n", "out"}),
     "encode": ("encode v x.npy --out made/z.npz", {"n", "latent", "out"}),
+    "impute": (
+        "impute v holes.npy --out made/f.npy --samples 20",
+        {"filled", "rows", "effective_draws", "samples", "out"},
+    ),
     "classify": ("classify semi labelled.npz --out made/c.csv", {"n", "labels", "out"}),
     "decode": ("decode v made/z.npz --out made/d.npy", {"n", "out"}),
     "report": ("report v", {"report"}),

@@ -83,7 +83,7 @@ def with_holes(rows: np.ndarray, share: float = 0.4, seed: int = 1) -> np.ndarra
 
 @pytest.mark.parametrize("broken", [False, True])
 def test_the_mixture_has_the_closed_forms_mean_and_variance(broken: bool) -> None:
-    """An encoder that answers nonsense makes no difference: half of the draws know of the posterior's own mode."""
+    """An encoder that answers nonsense makes no difference: most draws know of the posterior's own mode."""
     model, kind, rows = linear(broken)
     holes = with_holes(rows[:40])
     batch = Items(kind.store(holes), kind).batch(torch.arange(40))
