@@ -17,6 +17,7 @@ from vaekit.uses.anomalies import coded
 from vaekit.uses.complexity import complexity, compressed_size, gradient_energy, paeth
 from vaekit.uses.maps import heat, maps
 from vaekit.uses.misfit import misfit, misfits
+from vaekit.uses.why import Cell as Odd
 
 # ---------------------------------------------------------------------- complexity
 
@@ -207,7 +208,7 @@ def test_the_page_runs_nothing_fetches_nothing_and_escapes_every_word(tmp_path: 
         Entry(0, "9.1", "0.01", True, (HOSTILE,), **pictures[0]),
         Entry(1, "8", "0.02", False, cells=(Cell(HOSTILE, HOSTILE, HOSTILE, odd=True),), text=HOSTILE),
     ]
-    path = write_review(tmp_path / "page.html", HOSTILE, HOSTILE, entries, HOSTILE, HOSTILE, HOSTILE)
+    path = write_review(tmp_path / "page.html", HOSTILE, entries, HOSTILE, HOSTILE, HOSTILE)
     page = path.read_text(encoding="utf-8")
     found = Tags(page)
     assert not {"script", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in found.tags}
@@ -225,14 +226,17 @@ def test_the_page_shows_the_cells_of_rows_the_odd_ones_first(tmp_path: Path) -> 
 
     rows = np.random.default_rng(0).normal(size=(200, 3)) * [1, 10, 100]
     run = vaekit.fit(rows, steps=20, seed=0, out=tmp_path / "run", quiet=True, threads=1)
-    found = shown(run.model, run.items(rows[:4]), np.array([2, 0]), np.zeros((1, 0)), [("x1",), ()])
+    odd = Odd("column 1", float(rows[2, 1]), 0.5, 9.0)
+    found = shown(run.model, run.items(rows[:4]), np.array([2, 0]), np.zeros((1, 0)), [[odd], []])
     first, second = (entry["cells"] for entry in found)
-    assert [cell.name for cell in first] == ["x1", "x0", "x2"] and [c.odd for c in first] == [
+    assert [cell.name for cell in first] == ["column 1", "column 0", "column 2"] and [
+        c.odd for c in first
+    ] == [
         True,
         False,
         False,
     ]
-    assert [cell.name for cell in second] == ["x0", "x1", "x2"]
+    assert [cell.name for cell in second] == ["column 0", "column 1", "column 2"]
     assert float(first[0].value.replace("−", "-")) == pytest.approx(rows[2, 1], rel=1e-2)
 
 

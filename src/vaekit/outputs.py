@@ -287,6 +287,15 @@ def _write_folder(path: Path, values: np.ndarray, kind: Kind, x: Any) -> Path:
     return path
 
 
+def write_sheets(path: Path, sheets: Mapping[int, np.ndarray]) -> Path:
+    """A folder with one picture for each row: number of the row → (n, H, W[, C]) uint8, side by side."""
+    _refuse_others(path)
+    with files.folder(path) as place:
+        for row, pictures in sheets.items():
+            files.write(place / f"{row:05d}.png", picture_bytes(grid(pictures, len(pictures))))
+    return path
+
+
 def _refuse_others(path: Path) -> None:
     """A folder is replaced only if there is nothing in it but what was written so before.
 

@@ -24,11 +24,13 @@ from vaekit.evaluation.calibration import places
 from vaekit.prepare import held_out, labelled_items
 from vaekit.progress import described
 from vaekit.report import write_report
+from vaekit.report.review import review
 from vaekit.report.synthetic import judged, remember
 from vaekit.uses import augmentation, denoising, editing, imputation
 from vaekit.uses.anomalies import Yardstick
 from vaekit.uses.denoising import Denoised
 from vaekit.uses.imputation import Imputed
+from vaekit.uses.maps import Maps, maps
 from vaekit.uses.scoring import Scores, judge
 from vaekit.uses.synthesis import Synthesis
 
@@ -429,6 +431,31 @@ class Run:
             `.score .p_value .flag .statistics .why`.
         """
         return judge(self.model, self.items(data), self.yardstick, alpha, budget, contamination)
+
+    def maps(self, data: Any) -> Maps:
+        """Where pictures are odd, `.original .expected .odd`: each pixel's misfit against what is usual there.
+
+        Raises:
+            UsageError: E106, these are no pictures, or the model's pixels have no misfit of their own.
+        """
+        return maps(self.model, self.items(data), self.yardstick.heldout.residuals)
+
+    def review(
+        self, data: Any, path: str | Path, most: int = 24, alpha: float = 0.01, budget: int | None = None,
+        contamination: float = 0.0,
+    ) -> Path:  # fmt: skip
+        """Write a page with the oddest items: scores, reasons, pictures with maps or rows with their odd cells.
+
+        Args:
+            data, alpha, budget, contamination: As of `score`.
+            path: The HTML file.
+            most: How many are shown.
+        """
+        items = self.items(data)
+        found = self.score(items, alpha, budget, contamination)
+        return review(
+            path, self, items, found, most, source=str(data) if isinstance(data, str | Path) else ""
+        )
 
     @property
     def yardstick(self) -> Yardstick:

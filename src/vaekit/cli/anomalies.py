@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vaekit.cli.app import Out, RunPath, SourcePath, command, open_run, tabular
+from vaekit.errors import UsageError
 from vaekit.progress import described
 
 TOP = 3  # cells of each item that are told of
+DRAWN = 200  # maps that are drawn at most
 
 
 @command("score")
@@ -22,13 +25,21 @@ def score(
     contamination: Annotated[
         float, typer.Option(min=0, max=0.49, help="The share of the training data that is odd itself.")
     ] = 0.0,
+    maps: Annotated[
+        Path | None,
+        typer.Option(help="A folder for a picture of each flagged one: itself, expected, where it is odd."),
+    ] = None,
+    review: Annotated[
+        Path | None, typer.Option(help="An HTML page with the oddest, to look through.")
+    ] = None,
 ) -> dict[str, Any]:
     """How odd each item is, a p-value against the held-out data, and what made it odd."""
     from vaekit import outputs
     from vaekit.uses.scoring import doubts
 
     opened = open_run(run)
-    found = opened.score(source, alpha, budget, contamination)
+    items = opened.items(source)
+    found = opened.score(items, alpha, budget, contamination)
     table = {
         "row": range(len(found.score)),
         "score": found.score,
@@ -40,9 +51,12 @@ def score(
         outputs.write_arrays(out, {name: _array(column) for name, column in (table | more).items()})
     else:
         outputs.write_table(tabular(out), table | _reasons(found))
+    drawn = [] if maps is None else _mapped(opened, items, found, maps)
+    if review is not None:
+        _reviewed(opened, items, found, review, f" at α = {alpha:g}" if budget is None else "", source)
     result = {"n": len(found.score), "flagged": int(found.flag.sum()), "alpha": alpha, "out": str(out)}
     said = doubts(opened.kind, found, len(opened.yardstick.scores), None if budget is not None else alpha)
-    notes = opened.seen(source, len(found.score)) + [f"note: {sentence}" for sentence in said]
+    notes = opened.seen(source, len(found.score)) + [f"note: {sentence}" for sentence in drawn + said]
     return {**result, "text": "\n".join([described(result), *notes])}
 
 
@@ -53,6 +67,32 @@ def _reasons(found: Any) -> dict[str, list[str]]:
         f"top{place + 1}": [str(each[place]) if place < len(each) else "" for each in cells]
         for place in range(TOP)
     }
+
+
+def _mapped(run: Any, items: Any, found: Any, path: Path) -> list[str]:
+    """Write a picture for each flagged item, the oddest first if there are too many; what to say of it."""
+    import numpy as np
+    import torch
+
+    from vaekit import outputs
+
+    flagged = np.flatnonzero(found.flag)
+    chosen = flagged[np.argsort(-found.score[flagged], kind="stable")[:DRAWN]]
+    if not len(chosen):
+        return [
+            f"nothing is flagged, so that there is nothing to draw in {path}: --budget 10 takes the ten oddest"
+        ]
+    made = run.maps(items.subset(torch.as_tensor(chosen)))
+    outputs.write_sheets(path, {int(row): made.strip(i) for i, row in enumerate(chosen)})
+    return [f"the {DRAWN} oddest of {len(flagged)} are drawn"] if len(flagged) > DRAWN else []
+
+
+def _reviewed(run: Any, items: Any, found: Any, path: Path, flagged_by: str, source: str) -> None:
+    from vaekit.report.review import review
+
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError("E107", f"--review {path}: this is a page.", hint="--review review.html")
+    review(path, run, items, found, flagged_by=flagged_by, source=source)
 
 
 def _array(column: Any) -> Any:

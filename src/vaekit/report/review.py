@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,11 +17,29 @@ from vaekit.operations import reconstruct
 from vaekit.report.page import rendered
 from vaekit.report.style import number, png, word
 from vaekit.uses.maps import maps
+from vaekit.uses.scoring import Scores
+from vaekit.uses.why import Cell as Odd
+from vaekit.uses.why import has_cells
 
+if TYPE_CHECKING:
+    from vaekit.run import Run
+
+MOST = 24  # items on a page
 LONGEST = 2_000  # characters of a line of text that are shown
 WORD, CELLS = 60, 40  # letters of a cell; cells of a row
 SIDE = 256  # pixels of a picture's longer side on the page; larger ones are thinned out
 PICTURES = ("original", "expected", "where it is odd")
+MEANING = "The p-value is the share of ordinary, held-out items at least as odd. The score has no unit: more is odder."
+WORDS = {
+    "distortion": "what the reconstruction costs, in nats",
+    "rate": "what the code costs, in nats",
+    "latent distance": "how far the code lies from those of the nearest training items",
+    "residual distance": "how far what the code leaves over lies from what it leaves over of training items",
+    "greatest misfit": "how badly the worst place of the picture is explained",
+    "rough misfit": "how much of what is not explained changes from pixel to pixel: noise if much, blur if little",
+    "compressed size": "bytes of the picture after lossless compression: how complex it is",
+    "gradient energy": "the mean step from pixel to pixel: how sharp it is",
+}
 
 
 @dataclass(frozen=True)
@@ -58,20 +76,70 @@ class Entry:
     text: str = ""
 
 
+def review(
+    path: str | Path,
+    run: Run,
+    items: Items,
+    found: Scores,
+    most: int = MOST,
+    flagged_by: str = "",
+    source: str = "",
+) -> Path:
+    """Write the page of the oddest items.
+
+    Args:
+        path: The HTML file.
+        run: Whose model scored them.
+        items: All that were scored.
+        found: Their scores.
+        most: So many of the oddest are shown.
+        flagged_by: What they were flagged by, in words.
+        source: Where they come from.
+    """
+    rows = oddest(found.score, most)
+    why = found.why.of(rows.tolist())
+    each = shown(run.model, items, rows, run.yardstick.heldout.residuals, why)
+    entries = [
+        Entry(
+            int(row), number(float(found.score[row]), 3), number(float(found.p_value[row]), 2),
+            bool(found.flag[row]), tuple(_reason(cell, items) for cell in cells), **fields,
+        )
+        for row, cells, fields in zip(rows, why, each, strict=True)
+    ]  # fmt: skip
+    count = int(found.flag.sum())
+    verdict = f"{count} of {number(len(items))} are flagged{flagged_by}; the {len(entries)} oddest are shown."
+    return write_review(Path(path), source or run.path.name, entries, verdict, MEANING, run.path.name)
+
+
 def write_review(
-    path: Path, title: str, source: str, entries: Sequence[Entry], verdict: str, meaning: str, run: str
+    path: Path, title: str, entries: Sequence[Entry], verdict: str, meaning: str, run: str
 ) -> Path:
     """Write the page; every word of it is escaped, because names and cells come from anywhere.
 
     Args:
         path: The HTML file.
-        title, source, run: Names of the data, of where they lie and of the run that scored them.
+        title, run: Names of the data and of the run that scored them.
         entries: The items, the oddest first.
         verdict, meaning: A sentence on how many are odd, and one on how to read the figures.
     """
-    context = {"title": word(title, 80), "source": source, "entries": entries, "verdict": verdict,
-               "meaning": meaning, "run": run}  # fmt: skip
+    context = {
+        "title": word(title, 80),
+        "entries": entries,
+        "verdict": verdict,
+        "meaning": meaning,
+        "run": word(run, 80),
+    }
+    told = " ".join(reason for entry in entries for reason in entry.reasons)
+    context["words"] = {name: what for name, what in WORDS.items() if name in told}
     return files.write(path, rendered("review.html", context))
+
+
+def _reason(cell: Odd, items: Items) -> str:
+    """A sentence: of a cell, what was expected given the rest; of a statistic, what is usual."""
+    if has_cells(items):
+        return str(cell)
+    more = "more" if cell.value > cell.expected else "less"
+    return f"{cell.column} {number(cell.value, 4)}: {more} than usual ({number(cell.expected, 4)})"
 
 
 def oddest(scores: np.ndarray, most: int) -> np.ndarray:
@@ -83,7 +151,7 @@ def oddest(scores: np.ndarray, most: int) -> np.ndarray:
 
 
 def shown(
-    model: Any, items: Items, rows: np.ndarray, usual: np.ndarray, odd: Sequence[Sequence[str]]
+    model: Any, items: Items, rows: np.ndarray, usual: np.ndarray, odd: Sequence[Sequence[Odd]]
 ) -> list[dict[str, Any]]:
     """What the page shows of items of any kind: pictures, cells or text, as fields of `Entry`.
 
@@ -92,7 +160,7 @@ def shown(
         items: All that were scored.
         rows: (n,) those to show.
         usual: (M, P) deviances of ordinary items, for maps.
-        odd: Names of the odd cells of each row to show, the oddest first.
+        odd: The odd cells of each row to show, the oddest first.
     """
     chosen = items.subset(torch.as_tensor(rows.copy()))
     if isinstance(chosen.kind, Images):
@@ -136,21 +204,20 @@ def _parts(values: dict[str, Any], expected: dict[str, Any], i: int) -> tuple[Ce
 
 
 def _cells(
-    values: Any, expected: Any, i: int, mask: np.ndarray | None, odd: Sequence[str]
+    values: Any, expected: Any, i: int, mask: np.ndarray | None, odd: Sequence[Odd]
 ) -> tuple[Cell, ...]:
-    """The cells of one row, the odd ones first; columns without a name are x0, x1, …"""
+    """The cells of one row, the odd ones first, with what the rest of the row leads one to expect there."""
     if hasattr(values, "columns"):
         names = [str(name) for name in values.columns]
         own, wanted = list(values.iloc[i]), list(expected.iloc[i])
     else:
         own, wanted = np.ravel(values[i]).tolist(), np.ravel(expected[i]).tolist()
-        names = [f"x{place}" for place in range(len(own))]
+        names = [f"column {place}" for place in range(len(own))]
         own = [value if mask is None or mask[i, place] else None for place, value in enumerate(own)]
-    order = [names.index(name) for name in odd if name in names]
-    order += [place for place in range(len(names)) if place not in set(order)]
-    return tuple(
-        Cell(word(names[p], WORD), _said(own[p]), _said(wanted[p]), names[p] in odd) for p in order[:CELLS]
-    )
+    first = [Cell(word(cell.column, WORD), _said(cell.value), _said(cell.expected), True) for cell in odd]
+    told = {cell.column for cell in odd}
+    rest = [place for place, name in enumerate(names) if name not in told][: max(0, CELLS - len(first))]
+    return (*first, *(Cell(word(names[p], WORD), _said(own[p]), _said(wanted[p])) for p in rest))
 
 
 def _said(value: Any) -> str:
