@@ -122,7 +122,7 @@ def write_review(
         entries: The items, the oddest first.
         verdict, meaning: A sentence on how many are odd, and one on how to read the figures.
     """
-    context = {
+    context: dict[str, Any] = {
         "title": word(title, 80),
         "entries": entries,
         "verdict": verdict,
