@@ -386,6 +386,25 @@ def test_a_table_gets_a_second_stage_if_it_helps_and_not_if_it_is_switched_off(
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+def test_a_run_killed_after_its_second_stage_ends_in_the_same_weights(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vaekit.fitting.SAVE_EVERY", 0.0)
+        patch.setattr("vaekit.fitting.calibration", killed)
+        with pytest.raises(Killed):
+            vaekit.fit(patients(), second_stage="mixture", out=tmp_path / "run", **SHORT)
+    again = vaekit.fit(patients(), second_stage="mixture", out=tmp_path / "run", **SHORT)
+    ours, theirs = run.model.state_dict(), again.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours) and list(ours) == list(theirs)
+
+
 def test_margins_of_new_rows_are_those_of_training(run: Any) -> None:
     rows = run.sample(20_000, seed=9)
     for column in run.kind.headed:

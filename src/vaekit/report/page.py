@@ -27,7 +27,8 @@ SECTIONS = (
     ("data", "Data"), ("training", "Training"), ("columns", "Columns"), ("pairs", "Pairs"),
     ("reconstructions", "Reconstructions"), ("missing", "Missing cells"), ("samples", "Samples"),
     ("traversals", "Traversals"), ("latent", "Latent space"), ("kl", "Dimensions"),
-    ("synthetic", "Synthetic rows"), ("figures", "Figures"), ("configuration", "Configuration"), ("next", "What to do next"),
+    ("synthetic", "Synthetic rows"), ("figures", "Figures"), ("configuration", "Configuration"),
+    ("next", "What to do next"),
 )  # fmt: skip
 
 
