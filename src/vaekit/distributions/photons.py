@@ -24,6 +24,7 @@ class PhotonDistribution(D.Distribution):
         single-image raw-data.
 
     Example:
+        >>> import torch
         >>> light = PhotonDistribution(torch.tensor([0.1]), peak=10)
         >>> light.log_prob(torch.tensor([0.0])), light.mean, light.variance
         (tensor([-1.]), tensor([0.1000]), tensor([0.0100]))
@@ -63,6 +64,7 @@ class Photons(nn.Module):
         initial: Signal where the network's output is zero.
 
     Example:
+        >>> import torch
         >>> Photons(30.0)(torch.zeros(1, 1)).mean
         tensor([[0.2500]])
     """
