@@ -120,8 +120,8 @@ class SignalDependent(Scale):
         single-image raw-data; learned with the ELBO as in Prakash, Krull, Jug (2021), DivNoising, arXiv:2006.06072.
 
     Example:
-        >>> SignalDependent(gain=0.04, read=0.1)(torch.zeros(1, 0), torch.tensor([[0.0, 0.25]])).square().tolist()
-        [[0.010..., 0.0200...]]
+        >>> SignalDependent(gain=0.04, read=0.1)(torch.zeros(1, 0), torch.tensor([[0.0, 0.75]])).detach()
+        tensor([[0.1000, 0.2000]])
     """
 
     def __init__(self, gain: float = 0.03, read: float = 0.05) -> None:
