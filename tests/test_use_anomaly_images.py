@@ -252,3 +252,68 @@ def test_the_page_shows_text_as_text(tmp_path: Path) -> None:
 
 def test_the_oddest_come_first_and_equals_in_their_order() -> None:
     assert oddest(np.array([1.0, 3.0, 2.0, 3.0]), 3).tolist() == [1, 3, 2]
+
+
+# ---------------------------------------------------------------------- from the command line
+
+
+def vaekit_says(*words: object) -> int:
+    from vaekit.cli import main
+
+    with pytest.raises(SystemExit) as end:
+        main([str(one) for one in words])
+    return int(end.value.code or 0)
+
+
+def test_score_writes_a_map_of_each_flagged_picture_and_a_page(trained: Any, tmp_path: Path) -> None:
+    from PIL import Image
+
+    run, _ = trained
+    new = blobs(12, seed=7)
+    new[5, 3:7, 3:7] = 255 - new[5, 3:7, 3:7]
+    np.save(tmp_path / "new.npy", new)
+    out = ("--out", tmp_path / "scores.csv")
+    words = ("--budget", 2, "--maps", tmp_path / "maps", "--review", tmp_path / "page.html")
+    assert vaekit_says("score", run.path, tmp_path / "new.npy", *out, *words) == 0
+    drawn = sorted(path.name for path in (tmp_path / "maps").glob("*.png"))
+    assert len(drawn) == 2 and "00005.png" in drawn
+    with Image.open(tmp_path / "maps" / "00005.png") as picture:
+        width, height = picture.size
+    assert width > 2.8 * height  # original, expected and map, side by side
+    page = Tags((tmp_path / "page.html").read_text(encoding="utf-8"))
+    articles = [attributes["id"] for tag, attributes in page.tags if tag == "article"]
+    assert articles[0] == "row-5" and len(articles) == 12
+    again = (tmp_path / "maps" / "00005.png").read_bytes()
+    assert vaekit_says("score", run.path, tmp_path / "new.npy", *out, *words) == 0
+    assert (tmp_path / "maps" / "00005.png").read_bytes() == again
+
+
+def test_what_cannot_be_drawn_is_said_with_what_to_do(
+    trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = trained
+    np.save(tmp_path / "small.npy", blobs(3, seed=8)[:, :12])
+    np.save(tmp_path / "right.npy", blobs(3, seed=8))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    out = ("--out", tmp_path / "scores.csv")
+    assert vaekit_says("score", run.path, tmp_path / "small.npy", *out) == 3
+    assert "16, 16" in (said := capsys.readouterr().err) and "(3, 12, 16)" in said and "16x16" in said
+    right = ("score", run.path, tmp_path / "right.npy", *out)
+    assert vaekit_says(*right, "--review", tmp_path / "page.csv") == 2
+    assert ".html" in capsys.readouterr().err
+    assert vaekit_says(*right, "--budget", 1, "--maps", tmp_path / "full") == 2
+    assert "mine.txt" in capsys.readouterr().err
+    assert vaekit_says(*right, "--budget", 0, "--maps", tmp_path / "none") == 0
+    assert "nothing is flagged" in capsys.readouterr().err
+
+
+def test_maps_of_rows_are_refused_by_name(tmp_path: Path) -> None:
+    import vaekit
+
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    run = vaekit.fit(rows, steps=5, seed=0, out=tmp_path / "run", quiet=True, threads=1)
+    with pytest.raises(UsageError, match="E106.*vectors|vectors"):
+        run.maps(rows)
+    page = run.review(rows, tmp_path / "page.html", most=3)
+    assert len([tag for tag, _ in Tags(page.read_text(encoding="utf-8")).tags if tag == "article"]) == 3

@@ -453,9 +453,8 @@ class Run:
         """
         items = self.items(data)
         found = self.score(items, alpha, budget, contamination)
-        return review(
-            path, self, items, found, most, source=str(data) if isinstance(data, str | Path) else ""
-        )
+        by = f" at α = {alpha:g}" if budget is None else ""
+        return review(path, self, items, found, most, by, str(data) if isinstance(data, str | Path) else "")
 
     @property
     def yardstick(self) -> Yardstick:

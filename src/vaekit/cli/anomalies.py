@@ -35,11 +35,18 @@ def score(
 ) -> dict[str, Any]:
     """How odd each item is, a p-value against the held-out data, and what made it odd."""
     from vaekit import outputs
+    from vaekit.report.review import review as page
     from vaekit.uses.scoring import doubts
 
+    if review is not None and review.suffix.lower() not in (".html", ".htm"):
+        raise UsageError("E107", f"--review {review}: this is a page.", hint="--review review.html")
     opened = open_run(run)
     items = opened.items(source)
     found = opened.score(items, alpha, budget, contamination)
+    drawn = [] if maps is None else _mapped(opened, items, found, maps)
+    if review is not None:
+        by = f" at α = {alpha:g}" if budget is None else ""
+        page(review, opened, items, found, flagged_by=by, source=source)
     table = {
         "row": range(len(found.score)),
         "score": found.score,
@@ -51,9 +58,6 @@ def score(
         outputs.write_arrays(out, {name: _array(column) for name, column in (table | more).items()})
     else:
         outputs.write_table(tabular(out), table | _reasons(found))
-    drawn = [] if maps is None else _mapped(opened, items, found, maps)
-    if review is not None:
-        _reviewed(opened, items, found, review, f" at α = {alpha:g}" if budget is None else "", source)
     result = {"n": len(found.score), "flagged": int(found.flag.sum()), "alpha": alpha, "out": str(out)}
     said = doubts(opened.kind, found, len(opened.yardstick.scores), None if budget is not None else alpha)
     notes = opened.seen(source, len(found.score)) + [f"note: {sentence}" for sentence in drawn + said]
@@ -85,14 +89,6 @@ def _mapped(run: Any, items: Any, found: Any, path: Path) -> list[str]:
     made = run.maps(items.subset(torch.as_tensor(chosen)))
     outputs.write_sheets(path, {int(row): made.strip(i) for i, row in enumerate(chosen)})
     return [f"the {DRAWN} oddest of {len(flagged)} are drawn"] if len(flagged) > DRAWN else []
-
-
-def _reviewed(run: Any, items: Any, found: Any, path: Path, flagged_by: str, source: str) -> None:
-    from vaekit.report.review import review
-
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise UsageError("E107", f"--review {path}: this is a page.", hint="--review review.html")
-    review(path, run, items, found, flagged_by=flagged_by, source=source)
 
 
 def _array(column: Any) -> Any:

@@ -102,7 +102,7 @@ def review(
     entries = [
         Entry(
             int(row), number(float(found.score[row]), 3), number(float(found.p_value[row]), 2),
-            bool(found.flag[row]), tuple(_reason(cell, items) for cell in cells), **fields,
+            bool(found.flag[row]), _reasons(cells, items), **fields,
         )
         for row, cells, fields in zip(rows, why, each, strict=True)
     ]  # fmt: skip
@@ -134,12 +134,15 @@ def write_review(
     return files.write(path, rendered("review.html", context))
 
 
-def _reason(cell: Odd, items: Items) -> str:
-    """A sentence: of a cell, what was expected given the rest; of a statistic, what is usual."""
+def _reasons(odd: Sequence[Odd], items: Items) -> tuple[str, ...]:
+    """A sentence for each statistic that is not as usual; odd cells are marked where they stand."""
     if has_cells(items):
-        return str(cell)
-    more = "more" if cell.value > cell.expected else "less"
-    return f"{cell.column} {number(cell.value, 4)}: {more} than usual ({number(cell.expected, 4)})"
+        return () if odd else ("no cell is surprising by itself, given the others",)
+    return tuple(
+        f"{one.column} {number(one.value, 4)}: {'more' if one.value > one.expected else 'less'} than usual "
+        f"({number(one.expected, 4)})"
+        for one in odd
+    )
 
 
 def oddest(scores: np.ndarray, most: int) -> np.ndarray:
@@ -228,4 +231,4 @@ def _said(value: Any) -> str:
         return number(float(value)) if value.size == 1 else f"{' × '.join(map(str, value.shape))} values"
     if isinstance(value, float | int | np.number) and not isinstance(value, bool | np.bool_):
         return number(float(value), 4)
-    return word(value, WORD)
+    return word(value, WORD).removesuffix(" 00:00:00")  # of a date
