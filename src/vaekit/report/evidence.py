@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -206,13 +207,24 @@ def _table(
     if not _can_sample(model):
         return arrays
     n = max(len(seen), min(COMPARED, len(train)))
-    c = _conditions(model, kind, n, seed)
-    drawn = kind.decode(sample(model, n, c, seed=seed), c)
+    drawn = _new_rows(model, kind, n, seed)
     trained = evidence_tables.frame_of(kind, train.subset(_spaced(len(train), len(seen))))
     arrays |= evidence_tables.sampled(kind, evidence_tables.frame_of(kind, seen), drawn, trained)
     # cells as they would be stored: a sampled row that repeats a training row is at distance 0 from it
     stored = Items(kind.store(TableSource(drawn.head(COMPARED))), kind)
     return arrays | _copies(view, stored, seen.subset(_spaced(len(seen), COMPARED)), train, seed)
+
+
+def _new_rows(model: VAE, kind: Table, n: int, seed: int) -> Any:
+    """n sampled rows, without those that `Run.sample` draws again; with them where these are most of all."""
+    c = _conditions(model, kind, n, seed)
+    drawn = kind.decode(sample(model, n, c, seed=seed), c)
+    keep = np.ones(n, dtype=bool)
+    for known in kind.together:
+        keep &= known.holds(
+            {col.name: col.codes(drawn[col.name]) for col in kind.shown if col.name in known.columns}
+        )
+    return drawn[keep].reset_index(drop=True) if keep.sum() > n / 2 else drawn
 
 
 def _copies(view: View, drawn: Items, held: Items, train: Items, seed: int) -> Arrays:
