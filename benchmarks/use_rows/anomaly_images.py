@@ -81,11 +81,11 @@ def ours(data: Pictures, seed: int, steps: int) -> Figures:
 
 
 def vaekit_pneumonia(seed: int) -> Figures:
-    return ours(pneumonia(), seed, steps=6_000)
+    return ours(pneumonia(), seed, steps=4_000)
 
 
 def vaekit_digits(seed: int) -> Figures:
-    return ours(digits(), seed, steps=12_000)
+    return ours(digits(), seed, steps=8_000)
 
 
 # ---------------------------------------------------------------------- peers, on pixels
