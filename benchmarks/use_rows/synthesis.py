@@ -151,11 +151,11 @@ def _peer(model: Any, seed: int) -> Figures:
 
 
 def _on_the_cpu(model: Any) -> dict[str, bool]:
-    """The option that keeps a model off the GPU, which newer versions call otherwise."""
+    """The option that keeps a model off the GPU: `enable_gpu`, which older versions call `cuda`."""
     import inspect
 
     known = inspect.signature(model.__init__).parameters
-    return {name: False for name in ("enable_gpu", "cuda") if name in known}
+    return {"enable_gpu" if "enable_gpu" in known else "cuda": False}
 
 
 def ahead(ours_: Figures, other: Figures) -> bool:
