@@ -1,5 +1,6 @@
 """Odd pictures: complexity, maps and the review page."""
 
+import json
 import re
 import zlib
 from html.parser import HTMLParser
@@ -17,6 +18,7 @@ from vaekit.uses.anomalies import coded
 from vaekit.uses.complexity import complexity, compressed_size, gradient_energy, paeth
 from vaekit.uses.maps import heat, maps
 from vaekit.uses.misfit import misfit, misfits
+from vaekit.uses.one_class import OneClass
 from vaekit.uses.why import Cell as Odd
 
 # ---------------------------------------------------------------------- complexity
@@ -79,6 +81,39 @@ def test_complexity_is_in_the_units_of_the_pictures(rng: np.random.Generator) ->
 
 def test_only_pictures_are_complex() -> None:
     assert complexity(Vectors(3), torch.zeros(2, 3)) == {}
+
+
+# ---------------------------------------------------------------------- the joint density
+
+
+def test_a_joint_density_of_many_is_a_mixture_that_integrates_to_one(rng: np.random.Generator) -> None:
+    rows = np.concatenate([rng.normal(-4, 1, (300, 2)), rng.normal(4, 0.5, (300, 2))])
+    one = OneClass.fit(rows, joint=True)
+    side = np.linspace(-6, 6, 301)  # of the standardised statistics
+    grid = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+    mass = np.exp(-one.score(grid * one.scale + one.centre)).sum() * (side[1] - side[0]) ** 2
+    assert mass == pytest.approx(1.0, abs=1e-3)
+    assert one.score(np.zeros((1, 2)))[0] > one.score(rows).max()  # between the two sorts there is nothing
+    again = OneClass.from_facts(json.loads(json.dumps(one.facts())))
+    assert np.array_equal(again.score(rows), one.score(rows))
+
+
+def test_a_joint_density_of_few_is_one_gaussian_of_ledoit_and_wolf(rng: np.random.Generator) -> None:
+    from scipy.stats import multivariate_normal
+    from sklearn.covariance import LedoitWolf
+
+    rows = rng.normal(size=(60, 3)) @ rng.normal(size=(3, 3)) + 5
+    z = (rows - rows.mean(0)) / rows.std(0)
+    oracle = multivariate_normal(np.zeros(3), LedoitWolf(assume_centered=True).fit(z).covariance_)
+    assert OneClass.fit(rows, joint=True).score(rows) == pytest.approx(-oracle.logpdf(z))
+
+
+def test_too_little_is_as_odd_as_too_much_only_jointly(rng: np.random.Generator) -> None:
+    rows = rng.normal(size=(400, 2))
+    little, much = np.full((1, 2), -6.0), np.full((1, 2), 6.0)
+    joint, alone = (OneClass.fit(rows, joint=both) for both in (True, False))
+    assert min(joint.score(little)[0], joint.score(much)[0]) > joint.score(rows).max()
+    assert alone.score(little)[0] < np.median(alone.score(rows)) < alone.score(much)[0]
 
 
 # ---------------------------------------------------------------------- maps

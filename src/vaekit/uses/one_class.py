@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 ABOVE = 0.84  # of a normal variable's values, so many lie below the mean and one standard deviation
+MOST, EACH, FLOOR = 3, 100, 0.05  # Gaussians of a mixture; rows for each; variance that each has at least
 LEAST = 1e-9  # of a scale, in shares of the values: what never changes tells nothing until it does
 
 
@@ -16,16 +17,20 @@ class OneClass:
     """How odd a vector of statistics is, against those of ordinary items.
 
         one-sided: mean over statistics of log(1 + softplus(z)),  z = (s − median) / (84 % quantile − median)
-        joint: zᵀ P z / 2,  z = (s − mean) / deviation,  P the inverse of the Ledoit–Wolf covariance
+        joint: −log Σ_k π_k N(z; m_k, P_k⁻¹),  z = (s − mean) / deviation
 
     On one side only larger values are odder, and since the logarithm grows slowly no single statistic's heavy tail
-    outshouts the others. The joint density is a Gaussian's, in which too small is as odd as too large.
+    outshouts the others. The joint density is a mixture of up to three Gaussians, in which too small is as odd as too
+    large; one Gaussian has the Ledoit–Wolf covariance, and each of several has 0.05 added to its variances.
 
     Attributes:
         centre: (S,) of each statistic.
         scale: (S,) spread of each.
-        precision: (S, S) of the standardised statistics where they are judged jointly; None where each is judged alone,
-            and only for being too large.
+        parts: The Gaussians of the standardised statistics where they are judged jointly; None where each is judged
+            alone, and only for being too large.
+
+    Source: Morningstar et al. (2021), arXiv:2006.09273; Ledoit, Wolf (2004), A well-conditioned estimator for
+    large-dimensional covariance matrices.
 
     Example:
         >>> ordinary = np.random.default_rng(0).normal(size=(500, 2))
@@ -36,7 +41,7 @@ class OneClass:
 
     centre: np.ndarray
     scale: np.ndarray
-    precision: np.ndarray | None = None
+    parts: tuple[Part, ...] | None = None
 
     @classmethod
     def fit(cls, statistics: np.ndarray, joint: bool) -> OneClass:
@@ -51,33 +56,72 @@ class OneClass:
         if not joint:
             centre = np.median(rows, 0)
             return cls(centre, np.maximum(np.quantile(rows, ABOVE, axis=0) - centre, _least(rows)))
-        from sklearn.covariance import LedoitWolf
-
         centre, scale = rows.mean(0), np.maximum(rows.std(0), _least(rows))
-        fitted = LedoitWolf(assume_centered=True).fit((rows - centre) / scale)
-        return cls(centre, scale, fitted.precision_)
+        return cls(centre, scale, gaussians((rows - centre) / scale))
 
     def score(self, statistics: np.ndarray) -> np.ndarray:
         """How odd each vector is, (N, S) → (N,); larger is odder."""
         z = (np.asarray(statistics, dtype=np.float64) - self.centre) / self.scale
-        if self.precision is None:
+        if self.parts is None:
             return np.log1p(np.logaddexp(0.0, z)).mean(1)
-        return np.einsum("ns,st,nt->n", z, self.precision, z) / 2
+        return -np.logaddexp.reduce([part.log_density(z) for part in self.parts], axis=0)
 
     def facts(self) -> dict[str, Any]:
         """What `from_facts` makes it again from: numbers and lists, for a JSON file."""
-        precision = None if self.precision is None else self.precision.tolist()
-        return {"centre": self.centre.tolist(), "scale": self.scale.tolist(), "precision": precision}
+        parts = None if self.parts is None else [part.facts() for part in self.parts]
+        return {"centre": self.centre.tolist(), "scale": self.scale.tolist(), "parts": parts}
 
     @classmethod
     def from_facts(cls, facts: dict[str, Any]) -> OneClass:
         """As `facts` gave it."""
-        precision = facts.get("precision")
+        parts = facts.get("parts")
         return cls(
             np.asarray(facts["centre"], dtype=np.float64),
             np.asarray(facts["scale"], dtype=np.float64),
-            None if precision is None else np.asarray(precision, dtype=np.float64),
+            None if parts is None else tuple(Part.from_facts(part) for part in parts),
         )
+
+
+@dataclass(frozen=True)
+class Part:
+    """One Gaussian of a mixture: its log weight, mean (S,) and precision (S, S)."""
+
+    log_weight: float
+    mean: np.ndarray
+    precision: np.ndarray
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """log π + log N(z; m, P⁻¹), (N, S) → (N,)."""
+        gap, size = z - self.mean, len(self.mean)
+        volume = np.linalg.slogdet(self.precision)[1] - size * np.log(2 * np.pi)
+        return self.log_weight + (volume - np.einsum("ns,st,nt->n", gap, self.precision, gap)) / 2
+
+    def facts(self) -> dict[str, Any]:
+        """As numbers and lists."""
+        return {
+            "log_weight": self.log_weight,
+            "mean": self.mean.tolist(),
+            "precision": self.precision.tolist(),
+        }
+
+    @classmethod
+    def from_facts(cls, facts: dict[str, Any]) -> Part:
+        """As `facts` gave it."""
+        mean, precision = (np.asarray(facts[name], dtype=np.float64) for name in ("mean", "precision"))
+        return cls(float(facts["log_weight"]), mean, precision)
+
+
+def gaussians(z: np.ndarray) -> tuple[Part, ...]:
+    """A mixture of one Gaussian for every 100 of the standardised rows (n, S), at most three."""
+    from sklearn.covariance import LedoitWolf
+    from sklearn.mixture import GaussianMixture
+
+    count = min(MOST, len(z) // EACH)
+    if count < 2:
+        return (Part(0.0, np.zeros(z.shape[1]), LedoitWolf(assume_centered=True).fit(z).precision_),)
+    found = GaussianMixture(count, reg_covar=FLOOR, random_state=0).fit(z)
+    triples = zip(np.log(found.weights_).tolist(), found.means_, found.precisions_, strict=True)
+    return tuple(Part(*triple) for triple in triples)
 
 
 def _least(rows: np.ndarray) -> np.ndarray:

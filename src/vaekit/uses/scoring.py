@@ -107,7 +107,7 @@ def reasons(model: VAE, items: Items, yardstick: Yardstick, found: Statistics) -
 def unusual(names: tuple[str, ...], row: np.ndarray, usual: OneClass) -> list[Cell]:
     """The statistics of an item that are farthest from usual; the surprise is that of a Gaussian, z² / 2."""
     z = (row - usual.centre) / usual.scale
-    z = np.maximum(z, 0.0) if usual.precision is None else z
+    z = np.maximum(z, 0.0) if usual.parts is None else z
     order = np.argsort(-np.abs(z), kind="stable")[:SHOWN]
     each = [Cell(names[i], float(row[i]), float(usual.centre[i]), float(z[i] ** 2 / 2)) for i in order]
     return [cell for cell in each if cell.surprise > 0]
