@@ -28,7 +28,7 @@ from vaekit.operations.impute import Conditional, conditionals, effective
 from vaekit.operations.laplace import WIDENED, laplace
 from vaekit.training import pca_start
 from vaekit.training.factors import factor_analysis
-from vaekit.uses.imputation import expected, impute, weighted_quantiles
+from vaekit.uses.imputation import expected, impute, weighted_quantiles, widening
 
 D, L = 5, 2
 FAST = {"quiet": True, "threads": 1, "evaluate_every": 50}
@@ -145,6 +145,21 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
     holes = with_holes(rows[:30])
     alone = np.concatenate([impute(model, kind, holes[i : i + 1], samples=50).best for i in range(30)])
     np.testing.assert_allclose(alone, impute(model, kind, holes, samples=50).best, atol=1e-5)
+
+
+def test_a_fit_to_few_rows_is_less_certain_by_what_it_fitted() -> None:
+    """Akaike's (n + p) / (n − p), p = L + 1 and n = 30 · 0.5: only the width of draws changes, and not the mean."""
+    model, kind, rows = linear()
+    holes = with_holes(rows[:30])
+    hole = np.isnan(holes)
+    plain, few = (
+        impute(model, kind, holes, interval=0.8, samples=300, **told)
+        for told in ({}, {"trained": 30, "observed": 0.5})
+    )
+    wider = (few.high - few.low)[hole] / (plain.high - plain.low)[hole]
+    np.testing.assert_allclose(wider, np.sqrt((15 + L + 1) / (15 - L - 1)), rtol=1e-4)
+    np.testing.assert_array_equal(few.best, plain.best)
+    assert widening(1.0, 5) == pytest.approx(np.sqrt(3))
 
 
 def test_identical_rows_get_different_imputations() -> None:

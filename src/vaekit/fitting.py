@@ -358,7 +358,9 @@ class Fitting:
             self._second_stage()
         metrics = evaluate(self.model, self.data.heldout)
         calibrated = calibration(self.model, self.data.heldout)
-        yardstick = Yardstick.fit(self.model, self.data.train, self.data.heldout) if self.config.reference else None
+        yardstick = (
+            Yardstick.fit(self.model, self.data.train, self.data.heldout) if self.config.reference else None
+        )
         self._save_model(calibrated, metrics, yardstick)
         if status == "finished":  # run.json says so after all but the report, which can be made from the rest
             evidence = gather(
@@ -400,8 +402,12 @@ class Fitting:
             about = {"preset": self.config.preset, "objective": repr(self.objective), "metrics": metrics}
             about |= {"prior": self.prior} if self.prior else {}
             coded = 0 if yardstick is None else len(yardstick)
-            text = pages.model_card(self.path.name, self.config, self.objective, self.data.card, metrics, coded)
-            persistence.save(self.path / "model", self.model, self.data.kind, calibrated, about, text, reference)
+            text = pages.model_card(
+                self.path.name, self.config, self.objective, self.data.card, metrics, coded
+            )
+            persistence.save(
+                self.path / "model", self.model, self.data.kind, calibrated, about, text, reference
+            )
         finally:
             self.model.load_state_dict(kept)
 
@@ -417,6 +423,7 @@ class Fitting:
             "steps": self.state.step, "best_step": self.best.step,
             "data": {
                 "path": self.config.source, "count": len(self.data.train), "heldout": len(self.data.heldout),
+                "observed": _observed(self.seen),
                 "fingerprint": self.data.card.get("fingerprint"),
             },
             "metrics": metrics, "events": self.events, **({"prior": self.prior} if self.prior else {}),
@@ -433,6 +440,15 @@ def _sides(objective: Term) -> list[tuple[float, str]] | None:
     if not all(isinstance(t, Distortion) or (isinstance(t, Rate) and not t.free) for _, t in parts):
         return None
     return [(weight, "rate" if isinstance(term, Rate) else "distortion") for weight, term in parts]
+
+
+def _observed(items: Items) -> float:
+    """Share of some items' values that are there."""
+    there = [
+        len(b) if b.mask is None else float(b.mask.flatten(1).float().mean(1).sum())
+        for b in items.batches(256)
+    ]
+    return round(sum(there) / len(items), 6)
 
 
 def _volume(kind: Kind, items: Items) -> float:

@@ -407,8 +407,9 @@ class Run:
         self, data: Any, n: int | None = None, interval: float | None = None, **options: Any
     ) -> Imputed:
         """As `impute`, with the number of holes, the effective draws of each row, and the notes."""
-        trained = (self.facts.get("data") or {}).get("count")
-        return imputation.impute(self.model, self.kind, data, n, interval, trained=trained, **options)
+        known = self.facts.get("data") or {}
+        learned = {"trained": known.get("count"), "observed": known.get("observed", 1.0)}
+        return imputation.impute(self.model, self.kind, data, n, interval, **learned, **options)
 
     def log_likelihood(self, data: Any, samples: int = 500, seed: int = 0) -> np.ndarray:
         """Importance-sampled log p(x), (N,) nats."""

@@ -33,7 +33,8 @@ def impute(
     """Fill holes: empty cells of a table, NaN in arrays, missing parts; all else is given back as it came."""
     import numpy as np
 
-    found = open_run(run).imputed(source, n, intervals, samples=samples, seed=seed)
+    opened = open_run(run)
+    found = opened.imputed(source, n, intervals, samples=samples, seed=seed)
     if n:
         made = {beside(out, str(i)): one for i, one in enumerate(found.draws, start=1)}
     elif intervals:
@@ -41,7 +42,7 @@ def impute(
     else:
         made = {out: found.best}
     for path, values in made.items():
-        write_filled(path, values, open_run(run).kind)
+        write_filled(path, values, opened.kind)
     effective = round(float(np.median(found.effective)), 1) if len(found.effective) else None
     result = {
         "filled": found.count, "rows": len(found.effective), "effective_draws": effective, "samples": samples,

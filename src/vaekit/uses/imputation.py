@@ -7,6 +7,8 @@ is; an interval holds a number with the probability that was asked for.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +64,7 @@ def impute(
     samples: int = 1_000,
     seed: int = 0,
     trained: int | None = None,
+    observed: float = 1.0,
 ) -> Imputed:
     """Fill holes by self-normalised importance sampling, `operations.impute`.
 
@@ -74,6 +77,7 @@ def impute(
         samples: Draws of z for each row.
         seed: Of all draws; a row's best estimate depends on the row alone.
         trained: How many items the model was trained on, where that is known.
+        observed: Share of their values that was there.
 
     Raises:
         UsageError: E103 an argument is out of its range, E106 the model has no p(x_mis | x_obs), E108 another kind.
@@ -83,7 +87,8 @@ def impute(
     holes = holes_of(_holed(kind), data)
     notes = _notes(kind, holes, trained)
     rows = torch.from_numpy(np.flatnonzero(holes.any_in_row))
-    values = _values(model, kind, holes, rows, n or 0, interval, samples, seed)
+    wider = 1.0 if trained is None else widening(trained * observed, _parameters(model, holes))
+    values = _values(model, _summary(kind, wider), holes, rows, n or 0, interval, samples, seed)
     effective = values.effective.numpy()
     coarse = int((effective < min(LOW, samples / 4)).sum())
     if coarse:
@@ -154,9 +159,39 @@ class _Values:
     effective: Tensor
 
 
+def widening(rows: float, parameters: int) -> float:
+    """By how much deviations are too small that a model of `parameters` for each column, fitted to `rows`, expects.
+
+        √((n + p) / (n − p)),  no more than √3
+
+    The noise of a fit is smaller than that of new values, and what was fitted is itself uncertain.
+
+    Source: Akaike (1969), Fitting autoregressive models for prediction (the final prediction error).
+
+    Example:
+        >>> round(widening(90, 7), 3), round(widening(10_000, 7), 3)
+        (1.081, 1.001)
+    """
+    rows = max(rows, 2.0 * parameters)
+    return math.sqrt((rows + parameters) / (rows - parameters))
+
+
+def _parameters(model: VAE, holes: Holes) -> int:
+    """What a decoder that is linear has for each column: a weight for each number of the code, and a mean."""
+    batch = holes.items().batch(torch.tensor([0]))
+    with torch.no_grad():
+        return 1 + sum(
+            math.prod(latent.z.shape[1:]) for latent in model.posterior(batch.x, batch.c, batch.mask)
+        )
+
+
+def _summary(kind: Kind, wider: float) -> _Plain | _Codes:
+    return _Codes(kind, wider) if isinstance(kind, Table) else _Plain(kind, wider)
+
+
 def _values(
     model: VAE,
-    kind: Kind,
+    summary: _Plain | _Codes,
     holes: Holes,
     rows: Tensor,
     n: int,
@@ -165,7 +200,6 @@ def _values(
     seed: int,
 ) -> _Values:
     count = len(rows)
-    summary = _Codes(kind) if isinstance(kind, Table) else _Plain(kind)
     best, draws = summary.room(count), [summary.room(count) for _ in range(n)]
     ends = [] if interval is None else [summary.room(count), summary.room(count)]
     effective = torch.zeros(count, dtype=torch.float64)
@@ -204,10 +238,19 @@ def _possible(mixtures: Any) -> Any:
 
 
 class _Plain:
-    """Values as the model sees them, (M, *shape): what is decoded is decoded once, in the end."""
+    """Values as the model sees them, (M, *shape): what is decoded is decoded once, in the end.
 
-    def __init__(self, kind: Kind) -> None:
-        self.kind = kind
+    Args:
+        kind: Vectors, images or parts.
+        wider: What deviations of numbers from their mean are multiplied by, in draws.
+    """
+
+    def __init__(self, kind: Kind, wider: float) -> None:
+        self.kind, self.wider = kind, wider
+        self.numbers = kind.dim if isinstance(kind, Vectors) and not kind.family.discrete else 0
+
+    def draws(self, found: Conditional, noise: Noise) -> Tensor:
+        return drawn_wider(found, noise, self.wider, self.numbers)
 
     def room(self, count: int) -> Any:
         return torch.zeros(count, *self.kind.shape)
@@ -217,19 +260,22 @@ class _Plain:
 
     def drawn(self, found: Conditional, n: int, noise: Noise) -> list[Tensor]:
         """n draws of x for each of the mixture's data."""
-        return list(drawn_values(found, n, noise)) if n else []
+        return drawn_values(found, n, noise, self.draws) if n else []
 
     def quantiles(self, found: Conditional, levels: list[float], noise: Noise) -> list[Tensor]:
-        values = draw(found.px, noise)[0].unflatten(0, found.weight.shape)  # (b, K, *shape)
+        values = self.draws(found, noise)
         flat = weighted_quantiles(values.flatten(2).double(), found.weight, levels)
         return [one.unflatten(1, self.kind.shape).float() for one in flat]
 
 
 class _Codes:
-    """A table's cells as the codes of its columns, (M, columns)."""
+    """A table's cells as the codes of its columns, (M, columns). Arguments as above."""
 
-    def __init__(self, kind: Table) -> None:
-        self.kind = kind
+    def __init__(self, kind: Table, wider: float) -> None:
+        self.kind, self.wider = kind, wider
+
+    def draws(self, found: Conditional, noise: Noise) -> Tensor:
+        return drawn_wider(found, noise, self.wider, len(self.kind.scored))
 
     def room(self, count: int) -> Any:
         return torch.full((count, len(self.kind.modelled)), torch.nan, dtype=torch.float64)
@@ -250,7 +296,7 @@ class _Codes:
         if not n:
             return []
         uniform = noise.uniform((len(found.rows), n)).double().numpy()
-        return [self.codes(x, uniform[:, i]) for i, x in enumerate(drawn_values(found, n, noise))]
+        return [self.codes(x, uniform[:, i]) for i, x in enumerate(drawn_values(found, n, noise, self.draws))]
 
     def best(self, found: Conditional, noise: Noise) -> Tensor:
         """The mean of numbers, in their own units; the most probable level of categories."""
@@ -267,7 +313,7 @@ class _Codes:
         return weighted_quantiles(self._every(found, noise), found.weight, levels)
 
     def _every(self, found: Conditional, noise: Noise) -> Tensor:
-        x = draw(found.px, noise)[0]
+        x = self.draws(found, noise).flatten(0, 1)
         return self.codes(x, np.full(len(x), 0.5)).unflatten(0, found.weight.shape)
 
 
@@ -288,7 +334,20 @@ def expected(found: Conditional, px: Distribution, bits: bool) -> Tensor:
         return center(px).unflatten(0, found.weight.shape)[torch.arange(len(best)), best]
 
 
-def drawn_values(found: Conditional, n: int, noise: Noise) -> list[Tensor]:
+def drawn_wider(found: Conditional, noise: Noise, wider: float, numbers: int) -> Tensor:
+    """A draw of each member of a mixture, (b, K, *shape), the first `numbers` columns' deviations made wider."""
+    values = draw(found.px, noise)[0].unflatten(0, found.weight.shape)
+    if wider == 1 or not numbers:
+        return values
+    values = values.clone()
+    center = torch.einsum("bk,bkc->bc", found.weight, values[..., :numbers].double()).unsqueeze(1)
+    values[..., :numbers] = (center + wider * (values[..., :numbers] - center)).to(values.dtype)
+    return values
+
+
+def drawn_values(
+    found: Conditional, n: int, noise: Noise, draws: Callable[[Conditional, Noise], Tensor]
+) -> list[Tensor]:
     """n draws of x for each datum of a mixture, n times (b, *shape); no member's draw is used twice."""
     members = found.members(n, noise)  # (b, n)
     used: dict[tuple[int, int], int] = {}
@@ -298,7 +357,7 @@ def drawn_values(found: Conditional, n: int, noise: Noise) -> list[Tensor]:
             turn[i, j] = used.get((i, member), 0)
             used[i, member] = int(turn[i, j]) + 1
     data = torch.arange(len(members)).unsqueeze(1).expand_as(members)
-    rounds = [draw(found.px, noise)[0].unflatten(0, found.weight.shape) for _ in range(int(turn.max()) + 1)]
+    rounds = [draws(found, noise) for _ in range(int(turn.max()) + 1)]
     made = torch.stack(rounds)[turn, data, members]  # (b, n, *shape)
     return list(made.unbind(1))
 
