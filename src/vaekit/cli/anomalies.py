@@ -11,7 +11,7 @@ from vaekit.cli.app import Out, RunPath, SourcePath, command, open_run, tabular
 from vaekit.errors import UsageError
 from vaekit.progress import described
 
-TOP = 3  # cells of each item that are told of
+TOP, TOLD = 3, 10_000  # cells of each item that are told of; of more items only the flagged ones' are
 DRAWN = 200  # maps that are drawn at most
 
 
@@ -65,8 +65,10 @@ def score(
 
 
 def _reasons(found: Any) -> dict[str, list[str]]:
-    """What made each item odd in words, a column for each place."""
-    cells = found.why[:]
+    """What made each item odd in words, a column for each place; of very many items only those that are flagged."""
+    told = [place for place, flag in enumerate(found.flag) if flag or len(found.flag) <= TOLD]
+    by_place = dict(zip(told, found.why.of(told), strict=True))
+    cells = [by_place.get(place, []) for place in range(len(found.flag))]
     return {
         f"top{place + 1}": [str(each[place]) if place < len(each) else "" for each in cells]
         for place in range(TOP)

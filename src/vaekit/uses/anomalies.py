@@ -122,19 +122,24 @@ class Coded(Reference):
 
 
 @torch.no_grad()
-def coded(model: VAE, items: Items) -> Coded:
+def coded(model: VAE, items: Items, draws: int = DRAWS) -> Coded:
     """Items as a model codes them; all see the same draws, so that no item's numbers depend on its neighbours.
+
+    Args:
+        model: In evaluation mode.
+        items: Of the kind that it was trained on.
+        draws: Of each code, for distortion and rate.
 
     Raises:
         DataError: E206, an item has no finite likelihood (the rows are named).
     """
     found = []
+    draws = draws if model.bottleneck.stochastic else 1
     device, dtype = next((p.device, p.dtype) for p in model.parameters())
     for batch in items.batches(CHUNK):
         batch = batch.to(device)
         x = batch.x.clamp(-LARGEST, LARGEST).to(dtype) if batch.x.is_floating_point() else batch.x
         keys = torch.zeros(len(batch), dtype=torch.long)
-        draws = DRAWS if model.bottleneck.stochastic else 1
         distortion, rate = bound(model, x, batch.c, batch.mask, draws, rows=keys)
         volume = 0.0 if items.kind is None else items.kind.log_volume(batch)
         rate = torch.zeros_like(distortion) if rate is None else rate
@@ -158,11 +163,11 @@ def _places(items: Items, model: VAE, out: Pass) -> tuple[Tensor, Tensor]:
     return codes, left
 
 
-def reference(model: VAE, items: Items, most: int = MOST) -> Coded:
+def reference(model: VAE, items: Items, most: int = MOST, draws: int = DRAWS) -> Coded:
     """Items in coded form, at most so many, spread evenly over all of them."""
     if isinstance(items.kind, Images):
         most = max(200, min(most, NUMBERS // int(np.prod(items.kind.shape))))
-    return coded(model, spaced(items, most))
+    return coded(model, spaced(items, most), draws)
 
 
 def statistics(model: VAE, items: Items, reference: Reference) -> Statistics:
@@ -274,7 +279,8 @@ class Yardstick:
             train, heldout: Items.
             contamination: R, the share of them that is odd itself, in [0, 0.5].
         """
-        seen = reference(model, train)
+        # what training items' −ELBO serves for is only which of them are oddest: one draw will do
+        seen = reference(model, train, draws=1 if len(heldout) else DRAWS)
         held = reference(model, heldout) if len(heldout) else seen
         more = pictured(spaced(heldout or train, len(held)), held)
         return cls._fitted(model, seen, held, more, contamination)
