@@ -1,4 +1,4 @@
-"""Train on ordinary items, then find the odd ones among new ones: each gets a p-value against held-out data."""
+"""Train on ordinary items, then find the odd ones among new ones: each gets a p-value against held-out data, and why."""
 
 import tempfile
 
@@ -14,4 +14,5 @@ run = vaekit.fit(ordinary, latent=2, steps=1_000, out=tempfile.mkdtemp() + "/ord
 new = numbers.normal(size=(100, 2)) @ mixing + 0.1 * numbers.normal(size=(100, 6))
 new[:5] = numbers.permuted(new[:5], axis=1)  # five rows with their columns shuffled
 found = run.score(new, alpha=0.02)
-print("flagged rows:", np.flatnonzero(found.flag), "with p-values", found.p_value[found.flag].round(3))
+for row in np.flatnonzero(found.flag):
+    print(f"row {row}, p = {found.p_value[row]:.3f}:", found.why[row][0])
