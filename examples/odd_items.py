@@ -1,4 +1,4 @@
-"""Train on ordinary items, then find the odd ones among new ones: each gets a p-value against held-out data, and why."""
+"""Train on ordinary items, find the odd ones among new ones: each gets a p-value against held-out data, and why."""
 
 import tempfile
 
