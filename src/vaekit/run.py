@@ -437,7 +437,7 @@ class Run:
         """Where pictures are odd, `.original .expected .odd`: each pixel's misfit against what is usual there.
 
         Raises:
-            UsageError: E106, these are no pictures, or the model's pixels have no misfit of their own.
+            UsageError: E108, these are no pictures, or the model's pixels have no misfit of their own.
         """
         return maps(self.model, self.items(data), self.yardstick.heldout.residuals)
 

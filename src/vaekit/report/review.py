@@ -16,7 +16,7 @@ from vaekit.data import Images, Items
 from vaekit.operations import reconstruct
 from vaekit.report.page import rendered
 from vaekit.report.style import number, png, word
-from vaekit.uses.maps import maps
+from vaekit.uses.maps import mapped, maps, pictures
 from vaekit.uses.scoring import Scores
 from vaekit.uses.why import Cell as Odd
 from vaekit.uses.why import has_cells
@@ -167,7 +167,7 @@ def shown(
     """
     chosen = items.subset(torch.as_tensor(rows.copy()))
     if isinstance(chosen.kind, Images):
-        return [{"pictures": pictures} for pictures in _pictures(model, chosen, usual)]
+        return [{"pictures": each} for each in _pictures(model, chosen, usual)]
     batch = chosen.batch(torch.arange(len(chosen)))
     own, expected = batch.x, reconstruct(model, batch.x, batch.c, batch.mask)
     kind: Any = chosen.kind
@@ -181,10 +181,16 @@ def shown(
 
 
 def _pictures(model: Any, items: Items, usual: np.ndarray) -> list[tuple[tuple[str, str], ...]]:
-    """Original, expected and map of each picture."""
-    found = maps(model, items, usual)
-    strips = [found.strip(i) for i in range(len(found))]
-    return [tuple((n, _uri(p)) for n, p in zip(PICTURES, strip, strict=True)) for strip in strips]
+    """Original, expected and map of each picture; without a map where the model's pixels depend on each other."""
+    kind: Any = items.kind
+    if mapped(kind, usual):
+        found = maps(model, items, usual)
+        strips = [list(found.strip(i)) for i in range(len(found))]
+    else:
+        batch = items.batch(torch.arange(len(items)))
+        expected = kind.picture(reconstruct(model, batch.x, batch.c, batch.mask))
+        strips = [list(pair) for pair in zip(pictures(kind, items), expected, strict=True)]
+    return [tuple((n, _uri(p)) for n, p in zip(PICTURES, strip, strict=False)) for strip in strips]
 
 
 def _uri(picture: np.ndarray) -> str:

@@ -59,7 +59,7 @@ def maps(model: VAE, items: Items, usual: np.ndarray) -> Maps:
         usual: (M, P) deviances of ordinary pictures, P = C · H · W or H · W.
 
     Raises:
-        UsageError: E106 these are no pictures, or the model's pixels depend on each other and have no deviances.
+        UsageError: E108, these are no pictures, or the model's pixels depend on each other and have no deviances.
 
     Source: after Zimmerer, Isensee, Petersen, Kohl, Maier-Hein (2019), Unsupervised anomaly localization using
     variational auto-encoders, arXiv:1907.02796, whose gradient of the rate found nothing that this misses.
@@ -67,10 +67,10 @@ def maps(model: VAE, items: Items, usual: np.ndarray) -> Maps:
     kind = items.kind
     if not isinstance(kind, Images):
         name = "items" if kind is None else kind.name
-        raise UsageError("E106", f"maps are of pictures, and these are {name}.", hint="leave --maps out")
-    if not usual.shape[1] or usual.shape[1] % (kind.height * kind.width):
+        raise UsageError("E108", f"maps are of pictures, and these are {name}.", hint="leave --maps out")
+    if not mapped(kind, usual):
         message = "of this model no misfit of each pixel is known, because they depend on each other or were not kept."
-        raise UsageError("E106", message, hint="train with --preset vae")
+        raise UsageError("E108", message, hint="train with --preset vae")
     ordinary = misfit(kind, usual)  # (M, H, W)
     mean, spread = ordinary.mean(0), ordinary.std(0)
     spread = spread + LEAST * spread.mean() + 1e-9
@@ -84,6 +84,11 @@ def maps(model: VAE, items: Items, usual: np.ndarray) -> Maps:
     return Maps(*(np.concatenate(parts) for parts in (original, expected, found)))
 
 
+def mapped(kind: Images, usual: np.ndarray) -> bool:
+    """Whether there is a usual misfit of each pixel to hold pictures against, from deviances (M, P)."""
+    return usual.shape[1] > 0 and usual.shape[1] % (kind.height * kind.width) == 0
+
+
 def deviances(out: Pass) -> np.ndarray:
     """The deviance of every pixel of each picture, (N, P)."""
     return deviance(out.px, out.x, out.mask)[1].flatten(1).double().numpy()
@@ -92,7 +97,7 @@ def deviances(out: Pass) -> np.ndarray:
 def pictures(kind: Images, items: Items, index: Tensor | None = None) -> np.ndarray:
     """The pictures themselves as 8 bits to look at, not the bits that a model may see of them."""
     chosen = items if index is None else items.subset(index)
-    raw: Any = chosen.raw
+    raw: Any = chosen.raw  # dense, as pictures are
     return kind.picture(raw.float() / kind.top)
 
 
