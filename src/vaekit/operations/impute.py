@@ -26,7 +26,7 @@ from vaekit.distributions import Noise, RowNoise, right
 from vaekit.model import VAE, Pass, repeat
 from vaekit.operations.laplace import laplace, movable
 
-CHUNK = 4_000  # rows decoded at once
+CHUNK, ROOM = 4_000, 1 << 24  # rows decoded at once, and values of them
 PILOT = 100  # draws that say how many are needed
 WIDE = 1.5  # posteriors of a nonlinear decoder have heavier tails than a Gaussian
 LEAST, MORE = 50, 10  # where fewer draws would count, or a quarter of all, there are so many times as many
@@ -122,7 +122,8 @@ def conditionals(
             [effective(log_weight) for _, _, log_weight in data.drawn(torch.arange(len(rows)), PILOT)]
         )
         few = pilot * samples / PILOT < min(LEAST, samples / 4)
-        for chosen, count in ((~few, samples), (few, MORE * samples)):
+        more = max(samples, min(MORE * samples, ROOM // x[0].numel()))
+        for chosen, count in ((~few, samples), (few, more)):
             for part, px, log_weight in data.drawn(chosen.nonzero().flatten(), count):
                 yield Conditional(rows[part], log_weight.softmax(1), px)
 
@@ -163,7 +164,8 @@ class _Data:
 
     def drawn(self, rows: Tensor, samples: int) -> Iterator[tuple[Tensor, Distribution, Tensor]]:
         """Some data at a time: which, p(x | z_k) over (b·K, *shape), and log p(x_obs, z_k) − log q(z_k), (b, K)."""
-        for part in rows.split(max(1, CHUNK // samples)) if len(rows) else ():
+        size = min(CHUNK, ROOM // self.x[0].numel()) // samples
+        for part in rows.split(max(1, size)) if len(rows) else ():
             x, c, mask = self.x[part], None if self.c is None else self.c[part], self.mask[part]
             noise = RowNoise(self.seed, "impute", self.keys[part])
             if self.q is None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vaekit.data import Images, Items, Parts, PartsSource, Source, Table, TableSource, Vectors, read
+from vaekit.data.arrays import read_npy, read_npz
 from vaekit.data.columns import Column, Dropped, Number
 from vaekit.data.frames import frame_of
 from vaekit.data.levels import as_array
@@ -67,12 +68,19 @@ def holes_of(kind: Vectors | Images | Table | Parts, data: Any) -> Holes:
         DataError: The data are not of this kind.
     """
     if isinstance(data, str | Path):
-        data = read(str(data), "*" if isinstance(kind, Parts) else None)
+        data = _read(kind, Path(data))
     if isinstance(kind, Table):
         return _TableHoles(kind, data)
     if isinstance(kind, Parts):
         return _PartHoles(kind, data)
     return _ArrayHoles(kind, data)
+
+
+def _read(kind: Vectors | Images | Table | Parts, path: Path) -> Any:
+    """A file's content; arrays of pictures as they are, for NaN is no mistake here."""
+    readers = {".npy": read_npy, ".npz": read_npz}
+    reader = readers.get(path.suffix.lower()) if isinstance(kind, Images) and path.is_file() else None
+    return reader(path) if reader else read(str(path), "*" if isinstance(kind, Parts) else None)
 
 
 class _ArrayHoles(Holes):
