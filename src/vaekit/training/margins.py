@@ -13,7 +13,8 @@ from vaekit.data.together import Together
 from vaekit.distributions import Columns, Noise
 from vaekit.model import VAE
 
-DRAWS, ROUNDS = 65_536, 20
+DRAWS, FEWEST, ROUNDS = 65_536, 2_048, 20
+NUMBERS = 1 << 25  # parameters of all draws together: of wide tables there are fewer
 LEAST = 1e-6  # share of a level that training had not
 FARTHEST = 3.0  # a level whose logit would have to move farther is one that the model does not give
 
@@ -44,11 +45,12 @@ def match_margins(model: VAE, kind: Kind, seed: int = 0) -> bool:
         return False
     if not isinstance(last, nn.Linear) or not isinstance(net, nn.Module):
         return False
-    state, _ = model.bottleneck(n=DRAWS, noise=Noise(seed, "margins"))
-    px = family(net(state))  # (DRAWS, P)
+    draws = min(DRAWS, max(FEWEST, NUMBERS // last.out_features))
+    state, _ = model.bottleneck(n=draws, noise=Noise(seed, "margins"))
+    px = family(net(state))  # (draws, P)
     there, bits = _bits(px, kind)
-    heads = {column.name: kind.logits(px, column).clone() for column in kind.headed}  # (DRAWS, K) each
-    added = _levels(kind, heads, there)
+    heads = {column.name: kind.logits(px, column).clone() for column in kind.headed}  # (draws, K) each
+    added = _levels(kind, heads, there, draws)
     last.bias.add_(_as_parameters(family, kind, bits, added).to(last.bias))
     return True
 
@@ -69,7 +71,7 @@ def _bits(px: Any, kind: Table) -> tuple[dict[str, Tensor], Tensor]:
     return {column.name: chances[:, i] for i, column in enumerate(kind.holed)}, added
 
 
-def _levels(kind: Table, heads: dict[str, Tensor], there: dict[str, Tensor]) -> dict[str, Tensor]:
+def _levels(kind: Table, heads: dict[str, Tensor], there: dict[str, Tensor], draws: int) -> dict[str, Tensor]:
     """What to add to the logits of each column so that its levels have their shares, (K,) by name."""
     shares = {
         c.name: torch.from_numpy(c.frequencies()).to(heads[c.name]).clamp(min=LEAST) for c in kind.headed
@@ -77,15 +79,15 @@ def _levels(kind: Table, heads: dict[str, Tensor], there: dict[str, Tensor]) -> 
     added = {name: torch.zeros_like(share) for name, share in shares.items()}
     pairs = [pair for pair in map(lambda t: _pair(kind, t), kind.together) if pair is not None]
     coupled = {name for a, b, _, _ in pairs for name in (a, b)}
-    weight = torch.ones(DRAWS) / DRAWS
+    weight = torch.ones(draws) / draws
     for turn in range(ROUNDS):
         if turn == 0 or coupled:
             chances = {name: (heads[name] + added[name]).softmax(1) for name in coupled}
             joint = [
                 chances[a][:, i] * chances[b][:, j] for a, b, i, j in pairs
-            ]  # (DRAWS, combinations) each
+            ]  # (draws, combinations) each
             kept = [part.sum(1).clamp(min=1e-12) for part in joint]
-            weight = torch.stack([torch.ones(DRAWS), *kept]).prod(0)
+            weight = torch.stack([torch.ones(draws), *kept]).prod(0)
         for name, share in shares.items():
             own = weight * there.get(name, torch.ones(()))
             own = own / own.sum()
