@@ -48,10 +48,7 @@ LARGEST = torch.finfo(torch.float32).max  # what float32 could not hold counts a
 SAME = 1e-12  # squared distances below so large a share of the squared lengths are rounding
 NEIGHBOURS, WIDE = 5, 0.1  # nearest training items: so many, and this share of them
 DRAWS, FOLDS = 16, 5
-MOST, NUMBERS = (
-    5_000,
-    4_000_000,
-)  # items that are kept in coded form, and the numbers that those of pictures take
+MOST, FEWEST, NUMBERS = 5_000, 200, 4_000_000  # items kept in coded form; of wide ones, and their numbers
 # of rows; distortion and rate are the two sides of −ELBO, and count once
 JUDGED = ("−ELBO", "latent distance", "residual distance", "neighbour distance", "wide distance")
 JUDGED_DIRTY = ("−ELBO", "latent distance", "neighbour distance")
@@ -165,8 +162,8 @@ def _places(items: Items, model: VAE, out: Pass) -> tuple[Tensor, Tensor]:
 
 def reference(model: VAE, items: Items, most: int = MOST, draws: int = DRAWS) -> Coded:
     """Items in coded form, at most so many, spread evenly over all of them."""
-    if isinstance(items.kind, Images):
-        most = max(200, min(most, NUMBERS // int(np.prod(items.kind.shape))))
+    width = int(np.prod(items.shape if items.kind is None else items.kind.shape))
+    most = min(most, max(FEWEST, NUMBERS // width))
     return coded(model, spaced(items, most), draws)
 
 
