@@ -96,7 +96,7 @@ def test_the_probability_of_a_condition_is_the_share_of_decoded_draws_that_fulfi
     mixed: Table, where: dict[str, Any]
 ) -> None:
     """And rows that are drawn within it are distributed as those draws are that happen to be within it."""
-    n = 60_000
+    n = 20_000
     params = torch.randn(1, mixed.family.size(mixed.shape[0]), generator=torch.Generator().manual_seed(3))
     px: Any = mixed.family.requires_grad_(False)(params.expand(n, -1))  # type: ignore[attr-defined]
     parts = wanted(mixed, where)
@@ -162,7 +162,7 @@ def test_a_discrete_table_is_conditioned_as_quadrature_has_it() -> None:
     assert made.tally.effective / made.tally.proposed == pytest.approx(share, rel=0.05)
 
 
-@pytest.mark.parametrize("sign, end", [(">=", 1.0), ("<", -1.5), (">", 2.5)])
+@pytest.mark.parametrize("sign, end", [(">=", 1.0), ("<", -1.5), (">", 1.8)])
 def test_a_linear_gaussian_table_is_conditioned_as_the_truncated_normal_has_it(sign: str, end: float) -> None:
     """x = w z + ε: E[x₂ | x₁ ≥ t] = cov / sd₁ · φ(t / sd₁) / (1 − Φ(t / sd₁))."""
     kind = Table([number("x"), number("y")], Gaussian(PerDimension((2,), initial=0.6)))
