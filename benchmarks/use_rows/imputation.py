@@ -22,7 +22,7 @@ MOST_ROWS = 2_000
 TABLES = ("breast", "wine", "diabetes", "pendigits", "cardio")
 MECHANISMS = ("mcar10", "mcar30", "mcar50", "mar", "mnar")
 ON_MECHANISMS = ("breast", "wine")
-OPTIONS: dict[str, Any] = {"preset": "iwae", "samples": 20, "steps": 2_000, "lr": 5e-4, "evaluate_every": 20}
+OPTIONS: dict[str, Any] = {"preset": "iwae", "samples": 20, "steps": 1_000, "lr": 5e-4, "evaluate_every": 20}
 INTERVAL = 0.9
 
 
@@ -165,7 +165,7 @@ ROWS = [
         "Missing values: half of the cells at random",
         "Mean squared error on the hidden cells, columns standardised on what is left; breast cancer, wine and "
         "diabetes of scikit-learn, pendigits (2 000 rows) and cardio of ADBench. Ours: `vaekit.fit(rows, "
-        "preset='iwae', samples=20, steps=2000, lr=5e-4, evaluate_every=20)` and `run.impute(rows, interval=0.9)`.",
+        "preset='iwae', samples=20, steps=1000, lr=5e-4, evaluate_every=20)` and `run.impute(rows, interval=0.9)`.",
         {method: arm(method, HALF, "half") for method in METHODS},
         (*TABLES, *(f"{name}_covered" for name in TABLES)),
         {
