@@ -122,6 +122,7 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "classify": ("classify semi labelled.npz --out made/c.csv", {"n", "labels", "out"}),
     "decode": ("decode v made/z.npz --out made/d.npy", {"n", "out"}),
     "augment": ("augment v x.npy --factor 2 --out made/g.npy", {"n", "old", "out"}),
+    "denoise": ("denoise v x.npy --samples 4 --out made/n.npz", {"n", "noise", "spread", "out"}),
     "edit": ("edit v x.npy#3 --dim 1 --out made/e.npy", {"dim", "asked", "moved", "else", "out"}),
     "report": ("report v", {"report"}),
     "inspect": ("inspect v", HELD | {"status", "preset", "objective", "steps", "seconds", "metrics"}),

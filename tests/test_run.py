@@ -197,7 +197,8 @@ def test_the_folder_holds_what_is_documented(whole) -> None:
         "plots", "model", "checkpoints",
     }  # fmt: skip
     assert {p.name for p in (whole.path / "model").iterdir()} == {
-        "recipe.json", "weights.safetensors", "kind.json", "calibration.json", "README.md", "MANIFEST.json"
+        "recipe.json", "weights.safetensors", "kind.json", "calibration.json", "reference.safetensors", "README.md",
+        "MANIFEST.json",
     }  # fmt: skip
     plots = {p.name for p in (whole.path / "plots").iterdir()}
     assert "evidence.npz" in plots and {"loss.png", "reconstructions.png", "samples.png"} <= plots

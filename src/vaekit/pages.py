@@ -87,4 +87,3 @@ trained on what you may not share."""
     return f"""`reference.safetensors` holds {coded} of them in coded form, from
 which they can be read back: `score` looks for neighbours there. Do not share this folder if you may not share the data;
 `--set train.reference=false` at training leaves the file out, and even then a model can remember."""
-

@@ -117,6 +117,8 @@ def gaussians(z: np.ndarray) -> tuple[Part, ...]:
     from sklearn.mixture import GaussianMixture
 
     count = min(MOST, len(z) // EACH)
+    if len(z) < 2:  # nothing can be said of what goes with what
+        return (Part(0.0, np.zeros(z.shape[1]), np.eye(z.shape[1])),)
     if count < 2:
         return (Part(0.0, np.zeros(z.shape[1]), LedoitWolf(assume_centered=True).fit(z).precision_),)
     found = GaussianMixture(count, reg_covar=FLOOR, random_state=0).fit(z)

@@ -71,7 +71,7 @@ class Weights:
 
     Example:
         >>> weights = Weights()
-        >>> weights.add(torch.zeros(3)), weights.add(torch.full((1,), -torch.inf)), weights.effective
+        >>> weights.add(torch.zeros(3)), weights.add(torch.full((1,), -torch.inf)), round(weights.effective, 3)
         (1.0, 0.0, 3.0)
     """
 
