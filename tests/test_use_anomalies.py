@@ -198,6 +198,7 @@ def test_the_statistics_are_what_they_are_called() -> None:
         np.testing.assert_allclose(found[name], expected, rtol=1e-4)
     both = [np.concatenate([part.codes, part.residuals], 1) for part in (here, there)]
     np.testing.assert_allclose(found["wide distance"], np.sort(cdist(*both), 1)[:, :30].mean(1), rtol=1e-6)
+    np.testing.assert_allclose(found["overall distance"], cdist(*both).mean(1), rtol=1e-6)
 
 
 def test_training_items_are_spread_and_pictures_take_bounded_room(monkeypatch) -> None:

@@ -5,6 +5,7 @@
     residual distance              from what the code leaves over to what the nearest training items' codes leave over
     neighbour distance             both together (rows of numbers), to the 5 nearest
     wide distance                  the same to the nearest tenth: far from all but a few of its like
+    overall distance               the same to all: far out
     greatest, rough misfit         of pictures: of the place that fits worst, and of the grain of what does not fit
     compressed size, …             how complex a picture is, whatever any model says
 
@@ -50,7 +51,9 @@ NEIGHBOURS, WIDE = 5, 0.1  # nearest training items: so many, and this share of 
 DRAWS, FOLDS = 16, 5
 MOST, FEWEST, NUMBERS = 5_000, 200, 4_000_000  # items kept in coded form; of wide ones, and their numbers
 # of rows; distortion and rate are the two sides of −ELBO, and count once
-JUDGED = ("−ELBO", "latent distance", "residual distance", "neighbour distance", "wide distance")
+JUDGED = (
+    "−ELBO", "latent distance", "residual distance", "neighbour distance", "wide distance", "overall distance"
+)  # fmt: skip
 JUDGED_DIRTY = ("−ELBO", "latent distance", "neighbour distance")
 
 
@@ -197,8 +200,8 @@ def _statistics(
         columns["residual distance"] = nearest(seen.residuals, reference.residuals, few, own=own)
     if reference.codes.shape[1] == reference.residuals.shape[1] > 0:  # both in the space of the items
         here, there = (np.concatenate([of.codes, of.residuals], 1) for of in (seen, reference))
-        both = nearest(here, there, few, max(NEIGHBOURS, round(WIDE * count)), own=own)
-        columns["neighbour distance"], columns["wide distance"] = both.T
+        both = nearest(here, there, few, max(NEIGHBOURS, round(WIDE * count)), count, own=own)
+        columns["neighbour distance"], columns["wide distance"], columns["overall distance"] = both.T
     values = np.stack(
         [np.asarray(column, np.float64).ravel() for column in (columns | dict(more)).values()], 1
     )
