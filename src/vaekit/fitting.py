@@ -201,7 +201,8 @@ class Fitting:
         total = self.config.time or 1.0
         # all held-out data are evaluated, encoded and scored (as 16 draws), and the report is drawn
         whole = len(self.data.heldout) / max(1, len(self.watched))
-        afterwards = 6.0 + self.looking * (2 * whole + 4)
+        # and neighbours are looked up among training items
+        afterwards = 6.0 + self.looking * (2 * whole + (6 if self.config.reference else 4))
         if table_prior(self.model, self.data.kind, len(self.data.train)) is not None:
             afterwards += SECOND_STAGE * min(1.0, len(self.data.train) / 20_000)
         # at least half of the time is for training, however long reading and measuring took
@@ -357,11 +358,11 @@ class Fitting:
         if status == "finished":
             self._second_stage()
         metrics = evaluate(self.model, self.data.heldout)
-        calibrated = calibration(self.model, self.data.heldout)
-        yardstick = (
-            Yardstick.fit(self.model, self.data.train, self.data.heldout) if self.config.reference else None
-        )
-        self._save_model(calibrated, metrics, yardstick)
+        yardstick = None
+        if self.config.reference and status == "finished":  # one that is stopped is to end soon
+            yardstick = Yardstick.fit(self.model, self.data.train, self.data.heldout)
+        known = None if yardstick is None else yardstick.heldout.negative_elbo
+        self._save_model(calibration(self.model, self.data.heldout, known), metrics, yardstick)
         if status == "finished":  # run.json says so after all but the report, which can be made from the rest
             evidence = gather(
                 self.model, self.data.kind, self.data.train, self.data.heldout, self.config.seed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vaekit.data import Items
 from vaekit.evaluation.latents import Codes, codes
@@ -16,8 +17,13 @@ MOST_PLACES = 200_000  # numbers of the codes of labels
 
 
 @torch.no_grad()
-def calibration(model: VAE, heldout: Items) -> dict[str, Any]:
+def calibration(model: VAE, heldout: Items, known: Tensor | None = None) -> dict[str, Any]:
     """Sorted scores of held-out items, and which dimensions of a code are in use.
+
+    Args:
+        model: In evaluation mode.
+        heldout: Items that it was not trained on.
+        known: (n,) scores of held-out items, where they have been found already.
 
     Returns:
         `scores` (at most 5 000), `kl` (D,) mean nats of each dimension, `active` (D,) whether it is used, `codes` as
@@ -25,7 +31,8 @@ def calibration(model: VAE, heldout: Items) -> dict[str, Any]:
     """
     held = spaced(heldout, KEPT)
     found = codes(model, held)
-    values = [round(value, 6) for value in scores(model, held).sort().values.tolist()]
+    each = scores(model, held) if known is None else known
+    values = [round(value, 6) for value in each.sort().values.tolist()]
     return {
         "scores": values,
         "kl": found.kl.tolist(),

@@ -107,6 +107,11 @@ class Coded(Reference):
     def __len__(self) -> int:
         return len(self.distortion)
 
+    @property
+    def negative_elbo(self) -> Tensor:
+        """Distortion and rate together, (M,) nats."""
+        return torch.from_numpy(self.distortion + self.rate)
+
     def rows(self, kept: np.ndarray) -> Coded:
         """Some of the items."""
         return Coded(**{field.name: getattr(self, field.name)[kept] for field in fields(self)})
