@@ -5,6 +5,7 @@ What is finished stands in a JSON file, "file.arm/seed" → figures and seconds,
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import os
@@ -111,6 +112,34 @@ class Bench:
                 self.write(self.read() | {f"{name}/{seed}": entry})
                 print(f"{name}/{seed} {entry}", file=sys.stderr)
             time.sleep(0.2)
+
+    def main(self, script: str, says: str, name: Callable[[Any], str]) -> tuple[list[Any], int]:
+        """What the command line asks for, run; every row and the number of seeds come back, for the table.
+
+        Args:
+            script: The program, which workers are started from.
+            says: Its help.
+            name: What `--only` calls a row.
+        """
+        form = argparse.RawDescriptionHelpFormatter
+        parser = argparse.ArgumentParser(description=says, formatter_class=form)
+        parser.add_argument("--only", help="names of rows, with commas")
+        parser.add_argument("--seeds", type=int, default=3)
+        parser.add_argument("--workers", type=int, default=2)
+        parser.add_argument("--again", action="store_true", help="run the chosen rows again")
+        parser.add_argument("--table", action="store_true", help="only write the table")
+        parser.add_argument("--one", nargs=2, metavar=("ARM", "SEED"), help=argparse.SUPPRESS)
+        given = parser.parse_args()
+        if given.one:
+            print(json.dumps(self.run_one(given.one[0], int(given.one[1]))))
+            raise SystemExit
+        every = self.all()
+        chosen = [row for row in every if not given.only or name(row) in given.only.split(",")]
+        if given.again:
+            self.forget(chosen)
+        if not given.table:
+            self.run(chosen, given.seeds, given.workers, script)
+        return every, given.seeds
 
 
 def _jobs(rows: list[Any], seeds: int, done: dict[str, Any]) -> Iterator[tuple[str, int]]:

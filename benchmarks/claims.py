@@ -8,7 +8,6 @@ unless the file that defines the arm has changed (`--again`). The table is bench
 
 from __future__ import annotations
 
-import argparse
 import json
 from statistics import mean, stdev
 from typing import Any
@@ -74,28 +73,10 @@ def verdicts(every: list[Any], done: dict[str, Any], seeds: int) -> dict[str, bo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", help="presets, with commas")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--again", action="store_true", help="run the chosen rows again")
-    parser.add_argument("--table", action="store_true", help="only write the table")
-    parser.add_argument("--one", nargs=2, metavar=("ARM", "SEED"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        print(json.dumps(BENCH.run_one(given.one[0], int(given.one[1]))))
-        return
-    every = BENCH.all()
-    chosen = [c for c in every if not given.only or c.preset in given.only.split(",")]
-    if given.again:
-        BENCH.forget(chosen)
-    if not given.table:
-        BENCH.run(chosen, given.seeds, given.workers, __file__)
+    every, seeds = BENCH.main(__file__, __doc__, lambda claim: claim.preset)
     done = BENCH.read()
     TABLE.write_text(table(every, done))
-    VERDICTS.write_text(json.dumps(verdicts(every, done, given.seeds), indent=1) + "\n")
+    VERDICTS.write_text(json.dumps(verdicts(every, done, seeds), indent=1) + "\n")
     print(f"{TABLE}: {sum(bool((summary(c, done) or {}).get('holds')) for c in every)} of {len(every)} hold")
 
 

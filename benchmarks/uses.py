@@ -9,8 +9,6 @@ table is benchmarks/results/uses.md: medians over seeds, seconds of computing, v
 
 from __future__ import annotations
 
-import argparse
-import json
 from importlib import metadata
 from statistics import median
 from typing import Any
@@ -73,25 +71,7 @@ def versions() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", help="files of use_rows, with commas")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--again", action="store_true", help="run the chosen rows again")
-    parser.add_argument("--table", action="store_true", help="only write the table")
-    parser.add_argument("--one", nargs=2, metavar=("ARM", "SEED"), help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        print(json.dumps(BENCH.run_one(given.one[0], int(given.one[1]))))
-        return
-    every = BENCH.all()
-    chosen = [row for row in every if not given.only or row.file in given.only.split(",")]
-    if given.again:
-        BENCH.forget(chosen)
-    if not given.table:
-        BENCH.run(chosen, given.seeds, given.workers, __file__)
+    every, _ = BENCH.main(__file__, __doc__, lambda row: row.file)
     TABLE.parent.mkdir(exist_ok=True)
     TABLE.write_text(table(every, BENCH.read()))
     print(TABLE)

@@ -4,10 +4,8 @@ code and at most five lines without a traceback, and nothing that was there befo
 from __future__ import annotations
 
 import builtins
-import contextlib
 import errno
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -21,11 +19,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from commands import call
 from PIL import Image
 from safetensors.torch import load_file
 
 import vaekit
-from vaekit import cli, files
+from vaekit import files
 from vaekit.errors import CODES, DataError, DivergedError, FileError, ResourceError, UsageError, VaekitError
 from vaekit.training import Meter
 
@@ -41,14 +40,6 @@ def _no_pictures() -> Iterator[None]:
         for place in ("vaekit.fitting", "vaekit.launch"):
             patch.setattr(f"{place}.write_report", lambda path: files.write(Path(path) / "report.html", ""))
         yield
-
-
-def call(*words: Any) -> SimpleNamespace:
-    """A command in this process: exit code, standard output, standard error."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return SimpleNamespace(code=end.value.code, out=out.getvalue(), err=err.getvalue())
 
 
 def mistake(done: SimpleNamespace, code: str, exit_code: int) -> str:

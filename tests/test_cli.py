@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import inspect
 import io
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import call
 from PIL import Image
 
 import vaekit
@@ -38,14 +38,6 @@ def _no_pictures() -> Iterator[None]:
         for place in ("vaekit.fitting", "vaekit.launch"):
             patch.setattr(f"{place}.write_report", lambda path: files.write(Path(path) / "report.html", ""))
         yield
-
-
-def call(*words: Any) -> SimpleNamespace:
-    """A command in this process: exit code, standard output, standard error."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return SimpleNamespace(code=end.value.code, out=out.getvalue(), err=err.getvalue())
 
 
 def ok(*words: Any) -> Any:

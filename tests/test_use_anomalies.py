@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from commands import call
 from scipy import stats
 from scipy.spatial.distance import cdist
 from sklearn.covariance import LedoitWolf
@@ -21,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 from torch.distributions import Normal
 
 import vaekit
-from vaekit import cli, files, persistence
+from vaekit import files, persistence
 from vaekit.data import Images, Items, Table, TableSource, Vectors, detect
 from vaekit.distributions import MEAN, Bernoulli, Categorical
 from vaekit.errors import FileError, UsageError
@@ -440,13 +439,6 @@ def test_a_model_of_another_kind_and_an_unfinished_one(people, tmp_path) -> None
     with pytest.raises(FileError) as caught:
         vaekit.open(tmp_path / "bare").score(frame(3, 1))
     assert caught.value.code == "E305"
-
-
-def call(*words: Any) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return end.value.code, out.getvalue(), err.getvalue()
 
 
 def test_the_command_says_why_and_what_to_doubt(people, tmp_path) -> None:

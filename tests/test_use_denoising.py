@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from commands import call
 from PIL import Image
 from scipy import stats
 from torch import Tensor, nn
 
 import vaekit
-from vaekit import VAE, cli, files, operations
+from vaekit import VAE, files, operations
 from vaekit.bottlenecks import Variational
 from vaekit.conditional import Conditional
 from vaekit.data import Images, Vectors, detect, read
@@ -350,13 +348,6 @@ def test_rows_are_denoised_in_their_own_units(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------- the command line
-
-
-def call(*words: Any) -> SimpleNamespace:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return SimpleNamespace(code=end.value.code, out=out.getvalue(), err=err.getvalue())
 
 
 def test_the_command_trains_on_patches_and_writes_every_form(tmp_path: Path) -> None:

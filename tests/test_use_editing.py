@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from commands import call
 from PIL import Image
 from torch import Tensor, nn
 
 import vaekit
-from vaekit import VAE, cli, files, presets
+from vaekit import VAE, files, presets
 from vaekit.bottlenecks import Variational
 from vaekit.conditional import Conditional
 from vaekit.data import Images, Items, Vectors
@@ -257,13 +255,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         )
         vaekit.fit("digits", out="d", steps=6, **quick)
         yield place
-
-
-def call(*words: Any) -> SimpleNamespace:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return SimpleNamespace(code=end.value.code, out=out.getvalue(), err=err.getvalue())
 
 
 def test_a_run_keeps_where_codes_lie(place: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import warnings
 from collections.abc import Iterator
@@ -14,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from commands import call
 from scipy.sparse import csr_array
 from torch.distributions import Categorical, Normal
 
 import vaekit
-from vaekit import cli, files, presets
+from vaekit import files, presets
 from vaekit.data import Images, Items, Parts, Vectors, detect, read
 from vaekit.data.classes import Classes
 from vaekit.distributions import Joint, Noise
@@ -388,13 +387,6 @@ def test_a_table_of_other_columns_is_refused(table: Any) -> None:
 
 
 # ------------------------------------------------------------------ the command line
-
-
-def call(*words: Any) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        cli.main([str(word) for word in words])
-    return int(end.value.code or 0), out.getvalue(), err.getvalue()
 
 
 def test_the_command_writes_what_was_asked_for(table: Any, tmp_path: Path) -> None:

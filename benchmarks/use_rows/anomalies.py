@@ -65,7 +65,7 @@ def measured(protocol: Any, detector: Detector, seed: int) -> Figures:
     for name, train, test, odd in splits(protocol, seed):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            score = np.nan_to_num(detector(seed)(train, test), posinf=1e300)
+            score = np.nan_to_num(np.float64(detector(seed)(train, test)), posinf=1e300)
         each[f"auroc_{name}"] = roc_auc_score(odd, score)
         precisions.append(average_precision_score(odd, score))
     return {

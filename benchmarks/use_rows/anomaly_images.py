@@ -147,6 +147,13 @@ def arms(data: Callable[[], Pictures], ours: Callable[[int], Figures]) -> dict[s
     return found
 
 
+def above_all(arms: dict[str, Figures]) -> bool:
+    """Whether our AUROC is above that of −ELBO, of the error and of every peer."""
+    ours = arms["vaekit"]
+    others = [ours["auroc_of_elbo"], ours["auroc_of_error"], *(arms[name]["auroc"] for name in PEERS)]
+    return ours["auroc"] > max(others)
+
+
 SHOWN = ("auroc", "average_precision", "auroc_of_elbo", "auroc_of_error", "flagged_normal")
 
 ROWS = [
@@ -160,14 +167,7 @@ ROWS = [
         {
             "AUROC ≥ 0.80": lambda arm: arm["vaekit"]["auroc"] >= 0.80,
             "AUROC ≥ 0.90 (aim)": lambda arm: arm["vaekit"]["auroc"] >= 0.90,
-            "above −ELBO, the error and every peer": lambda arm: (
-                arm["vaekit"]["auroc"]
-                > max(
-                    arm["vaekit"]["auroc_of_elbo"],
-                    arm["vaekit"]["auroc_of_error"],
-                    *(arm[name]["auroc"] for name in PEERS),
-                )
-            ),
+            "above −ELBO, the error and every peer": above_all,
         },
     ),
     Row(
@@ -177,14 +177,7 @@ ROWS = [
         SHOWN,
         {
             "AUROC ≥ 0.95": lambda arm: arm["vaekit"]["auroc"] >= 0.95,
-            "above −ELBO, the error and every peer": lambda arm: (
-                arm["vaekit"]["auroc"]
-                > max(
-                    arm["vaekit"]["auroc_of_elbo"],
-                    arm["vaekit"]["auroc_of_error"],
-                    *(arm[name]["auroc"] for name in PEERS),
-                )
-            ),
+            "above −ELBO, the error and every peer": above_all,
         },
     ),
 ]
