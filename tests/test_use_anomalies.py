@@ -23,15 +23,18 @@ import vaekit
 from vaekit import files, persistence
 from vaekit.data import Images, Items, Table, TableSource, Vectors, detect
 from vaekit.distributions import MEAN, Bernoulli, Categorical
-from vaekit.errors import FileError, UsageError
+from vaekit.errors import DataError, FileError, UsageError
 from vaekit.model import VAE
 from vaekit.presets import vae
 from vaekit.sklearn import VAEOutlierDetector
-from vaekit.uses.anomalies import Coded, Yardstick, coded, crossed, least, nearest, reference, statistics
+from vaekit.uses.coded import Coded, coded, reference
 from vaekit.uses.features import deviance, expectations
+from vaekit.uses.neighbours import nearest
 from vaekit.uses.one_class import OneClass
 from vaekit.uses.scoring import flags
+from vaekit.uses.statistics import statistics
 from vaekit.uses.why import Cell, cells
+from vaekit.uses.yardstick import Yardstick, crossed, ordinary
 
 QUICK: dict[str, Any] = dict(
     steps=6, batch_size=16, latent=2, threads=1, evaluate_every=3, patience=0, quiet=True
@@ -58,7 +61,6 @@ def rows(count: int, seed: int, noise: float = 0.3) -> np.ndarray:
 def linear_model(noise: float = 0.3) -> tuple[VAE, Vectors]:
     """The exact model of `rows`: its posterior means and its scales are those of probabilistic PCA."""
     kind = Vectors(5)
-    model, _ = vae(kind, latent=2)
     precision = torch.linalg.inv(torch.tensor(WEIGHTS @ WEIGHTS.T + noise**2 * np.eye(2)))
 
     class Encoder(torch.nn.Module):
@@ -83,7 +85,6 @@ def linear_model(noise: float = 0.3) -> tuple[VAE, Vectors]:
         def forward(self, z: torch.Tensor) -> Normal:
             return Normal(z @ torch.tensor(WEIGHTS), self.scale.detach())
 
-    del model
     return VAE(Encoder(), Bottleneck(), Decoder()), kind  # type: ignore[arg-type]
 
 
@@ -189,7 +190,7 @@ def test_the_statistics_are_what_they_are_called() -> None:
     model, kind = linear_model()
     train, new = items(rows(300, 0), kind), items(rows(40, 1), kind)
     here, there = coded(model, new), reference(model, train)
-    found = statistics(model, new, there)
+    found = statistics(model, coded(model, new), there, {})
     np.testing.assert_allclose(found["−ELBO"], found["distortion"] + found["rate"], rtol=1e-9)
     np.testing.assert_allclose(here.codes + here.residuals, new.raw.numpy(), atol=1e-5)
     for name, parts in (("latent distance", "codes"), ("residual distance", "residuals")):
@@ -204,7 +205,7 @@ def test_training_items_are_spread_and_pictures_take_bounded_room(monkeypatch) -
     model, kind = linear_model()
     assert len(reference(model, items(rows(300, 0), kind), most=7)) == 7
     many = Items(torch.zeros(500, 1, 100, 100, dtype=torch.uint8), Images(1, 100, 100))
-    monkeypatch.setattr("vaekit.uses.anomalies.coded", lambda model, items, draws: items)
+    monkeypatch.setattr("vaekit.uses.coded.coded", lambda model, items, draws: items)
     assert len(reference(model, many)) == 400  # 4 000 000 numbers
 
 
@@ -217,7 +218,7 @@ def test_as_many_ordinary_items_are_flagged_as_was_said(joint, monkeypatch) -> N
     model, kind = linear_model()
     if joint:
         monkeypatch.setattr(
-            "vaekit.uses.anomalies.pictured", lambda x, seen: {"size": x.raw[:, 0].double().numpy()}
+            "vaekit.uses.yardstick.pictured", lambda x, seen: {"size": x.raw[:, 0].double().numpy()}
         )
     from vaekit.operations import p_values
 
@@ -229,6 +230,47 @@ def test_as_many_ordinary_items_are_flagged_as_was_said(joint, monkeypatch) -> N
             low, high = stats.betabinom.ppf([5e-4, 1 - 5e-4], 4_000, rank, held + 1 - rank)
             assert low <= (p <= alpha).sum() <= high, (held, alpha, (p <= alpha).mean())
     assert len(np.unique(p)) > 500, "not only a few values"
+
+
+def test_folds_are_judged_by_as_many_gaussians_as_new_items() -> None:
+    """Of 240 items all have two Gaussians and a fold's 192 would have one, whose scores are another scale."""
+    rng = np.random.default_rng(8)
+    mix = rng.normal(size=(8, 8))
+    ordinary_ones, new = rng.normal(size=(240, 8)) @ mix, rng.normal(size=(20_000, 8)) @ mix
+    held = np.sort(crossed(ordinary_ones, joint=True))
+    score = OneClass.fit(ordinary_ones, joint=True).score(new)
+    share = (1 + len(held) - np.searchsorted(held, score)) / (len(held) + 1)
+    assert (share <= 0.05).mean() < 0.09 and (share <= 0.1).mean() < 0.16
+
+
+def test_a_yardstick_without_held_out_items_is_the_same_from_a_folder() -> None:
+    """None of its items is its own neighbour afterwards either, and each is kept once."""
+    model, kind = linear_model()
+    train = items(rows(60, 0), kind)
+    own = Yardstick.fit(model, train, train.subset(torch.arange(0)))
+    again = Yardstick.from_parts(own.facts(), own.tensors())
+    assert again.heldout is again.reference and not any("heldout" in name for name in own.tensors())
+    for share in (0.0, 0.1):
+        here, there = (yard.trimmed(model, share).scores for yard in (own, again))
+        np.testing.assert_allclose(here, there, rtol=1e-4)
+
+
+def test_items_are_coded_some_at_a_time_and_rows_keep_their_numbers(monkeypatch) -> None:
+    model, kind = linear_model()
+    yard = Yardstick.fit(model, items(rows(200, 0), kind), items(rows(60, 1), kind))
+    new = items(rows(50, 2), kind)
+    whole = yard.score(model, new)[1]
+    monkeypatch.setattr("vaekit.uses.yardstick.CHUNK", 7)
+    np.testing.assert_allclose(yard.score(model, new)[1], whole, rtol=1e-9)
+    new.raw[30] = 1e9
+    wild = torch.tensor(torch.inf)
+    monkeypatch.setattr(
+        "vaekit.uses.coded.bound",
+        lambda model, x, *_, **__: (torch.where(x[:, 0] > 1e6, wild, x[:, 0]), None),
+    )
+    with pytest.raises(DataError, match="E206") as found:
+        yard.score(model, new)
+    assert found.value.where == "rows 30"
 
 
 def test_odd_rows_are_found_of_every_sort() -> None:
@@ -261,8 +303,8 @@ def test_odd_ones_that_lie_together_in_the_training_data_are_no_company_to_each_
 
 
 def test_the_oddest_are_left_out() -> None:
-    assert least(np.array([3.0, 1.0, 9.0, 2.0]), 0.25).tolist() == [0, 1, 3]
-    assert least(np.array([3.0, 1.0]), 0.0).tolist() == [0, 1]
+    assert ordinary(np.array([3.0, 1.0, 9.0, 2.0]), 0.25).tolist() == [0, 1, 3]
+    assert ordinary(np.array([3.0, 1.0]), 0.0).tolist() == [0, 1]
 
 
 def test_a_budget_flags_so_many_of_the_oddest() -> None:

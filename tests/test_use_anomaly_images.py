@@ -14,7 +14,7 @@ import torch
 from vaekit.data import Images, Items, Vectors
 from vaekit.errors import UsageError
 from vaekit.report.review import Cell, Entry, oddest, shown, write_review
-from vaekit.uses.anomalies import coded
+from vaekit.uses.coded import coded
 from vaekit.uses.complexity import complexity, compressed_size, gradient_energy, paeth
 from vaekit.uses.maps import heat, maps
 from vaekit.uses.misfit import misfit, misfits

@@ -50,7 +50,7 @@ from vaekit.training import (
     train,
     warm_cosine,
 )
-from vaekit.uses.anomalies import Yardstick
+from vaekit.uses.yardstick import Yardstick
 
 WATCHED = 2_048  # held-out items in each evaluation while training
 SAVE_EVERY = 30.0  # seconds between checkpoints

@@ -21,18 +21,19 @@ from vaekit.distributions import MEAN, Noise
 from vaekit.errors import DataError, FileError, UsageError, VaekitError, nearest
 from vaekit.evaluation import bounds, codes, curve, evaluate, log_likelihoods
 from vaekit.evaluation.calibration import places
+from vaekit.evaluation.synthetic import compared
 from vaekit.prepare import held_out, labelled_items
 from vaekit.progress import described
 from vaekit.report import write_report
 from vaekit.report.review import review
-from vaekit.report.synthetic import judged, remember
+from vaekit.report.synthetic import remember
 from vaekit.uses import augmentation, denoising, editing, imputation
-from vaekit.uses.anomalies import Yardstick
 from vaekit.uses.denoising import Denoised
 from vaekit.uses.imputation import Imputed
 from vaekit.uses.maps import Maps, maps
-from vaekit.uses.scoring import Scores, judge
+from vaekit.uses.scoring import Scores, scored
 from vaekit.uses.synthesis import Synthesis
+from vaekit.uses.yardstick import Yardstick
 
 CHUNK = 1_024  # items at once
 # once said, MKL no longer takes fewer threads when the machine is busy: results stay the same
@@ -227,7 +228,7 @@ class Run:
         path = (self.facts.get("data") or {}).get("path")
         training = path if training is None and path and Path(str(path)).is_file() else training
         train = None if training is None else self._trained_rows(training)
-        found = judged(self._rows(real), self._rows(synthetic), train, target, seed)
+        found = compared(self._rows(real), self._rows(synthetic), train, target, seed)
         remember(self.path, found)
         write_report(self.path)
         return found
@@ -431,7 +432,7 @@ class Run:
         Returns:
             `.score .p_value .flag .statistics .why`.
         """
-        return judge(self.model, self.items(data), self.yardstick, alpha, budget, contamination)
+        return scored(self.model, self.items(data), self.yardstick, alpha, budget, contamination)
 
     def maps(self, data: Any) -> Maps:
         """Where pictures are odd, `.original .expected .odd`: each pixel's misfit against what is usual there.
@@ -454,8 +455,8 @@ class Run:
         """
         items = self.items(data)
         found = self.score(items, alpha, budget, contamination)
-        by = f" at α = {alpha:g}" if budget is None else ""
-        return review(path, self, items, found, most, by, str(data) if isinstance(data, str | Path) else "")
+        title = str(data) if isinstance(data, str | Path) else ""
+        return review(path, self.model, items, found, most, title, self.path.name)
 
     @property
     def yardstick(self) -> Yardstick:

@@ -29,7 +29,7 @@ from vaekit.progress import Line
 from vaekit.report import gather, write_report
 from vaekit.training import Fitted, fit_prior
 from vaekit.training.second_stage import MOST
-from vaekit.uses.anomalies import Yardstick
+from vaekit.uses.yardstick import Yardstick
 
 if TYPE_CHECKING:
     from vaekit.run import Run

@@ -104,14 +104,14 @@ class _Autoencoder(BaseEstimator):
         """Rows without those that are oddest to a model that was trained on all of them, briefly."""
         from torch import from_numpy
 
-        from vaekit.uses.anomalies import Yardstick, least
+        from vaekit.uses.yardstick import Yardstick, ordinary
 
         model, _ = self._best(seen, _first(heldout, 0), seed, steps)
         held_against = Yardstick.fit(model, seen, _first(heldout, 0), contamination)
         scores = (
             held_against.score(model, part)[1] if len(part) else np.zeros(0) for part in (seen, heldout)
         )
-        kept = [from_numpy(least(score, contamination)) for score in scores]
+        kept = [from_numpy(ordinary(score, contamination)) for score in scores]
         return seen.subset(kept[0]), heldout.subset(kept[1])
 
     def _kind_and_items(self, X: Any) -> tuple[Kind, Items]:
@@ -295,7 +295,7 @@ class VAEOutlierDetector(OutlierMixin, _Autoencoder):
     """Rows that a variational autoencoder finds odd: improbable, or far from the rows that it was trained on.
 
     A row is an outlier where its score is below `offset_`; the score is a density of its statistics
-    (`vaekit.uses.anomalies`): −ELBO, and the distances of what its code stands for, of what the code leaves over and of
+    (`vaekit.uses.yardstick`): −ELBO, and the distances of what its code stands for, of what the code leaves over and of
     both to those of the nearest training rows. With `contamination="auto"` the rows given are taken for ordinary ones:
     `offset_` is the 1 % quantile of the scores of rows that were held out of the training, so that about 1 % of
     ordinary rows are flagged wrongly. Fewer than 99 held-out rows (of about 500 in all) have no such quantile; then the
@@ -352,7 +352,7 @@ class VAEOutlierDetector(OutlierMixin, _Autoencoder):
         if self.contamination != "auto":
             check_scalar(self.contamination, "contamination", Real, min_val=0, max_val=0.5,
                          include_boundaries="right")  # fmt: skip
-        from vaekit.uses.anomalies import Yardstick
+        from vaekit.uses.yardstick import Yardstick
 
         auto = self.contamination == "auto"
         dirty = 0.0 if auto else float(self.contamination)

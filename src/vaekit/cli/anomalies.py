@@ -45,8 +45,7 @@ def score(
     found = opened.score(items, alpha, budget, contamination)
     drawn = [] if maps is None else _mapped(opened, items, found, maps)
     if review is not None:
-        by = f" at α = {alpha:g}" if budget is None else ""
-        page(review, opened, items, found, flagged_by=by, source=source)
+        page(review, opened.model, items, found, title=source, run=opened.path.name)
     table = {
         "row": range(len(found.score)),
         "score": found.score,
@@ -59,7 +58,7 @@ def score(
     else:
         outputs.write_table(tabular(out), table | _reasons(found))
     result = {"n": len(found.score), "flagged": int(found.flag.sum()), "alpha": alpha, "out": str(out)}
-    said = doubts(opened.kind, found, len(opened.yardstick.scores), None if budget is not None else alpha)
+    said = doubts(opened.kind, found)
     notes = opened.seen(source, len(found.score)) + [f"note: {sentence}" for sentence in drawn + said]
     return {**result, "text": "\n".join([described(result), *notes])}
 
@@ -81,14 +80,16 @@ def _mapped(run: Any, items: Any, found: Any, path: Path) -> list[str]:
     import torch
 
     from vaekit import outputs
+    from vaekit.uses.maps import maps
+    from vaekit.uses.scoring import oddest
 
     flagged = np.flatnonzero(found.flag)
-    chosen = flagged[np.argsort(-found.score[flagged], kind="stable")[:DRAWN]]
+    chosen = flagged[oddest(found.score[flagged], DRAWN)]
     if not len(chosen):
         return [
             f"nothing is flagged, so that there is nothing to draw in {path}: --budget 10 takes the ten oddest"
         ]
-    made = run.maps(items.subset(torch.as_tensor(chosen)))
+    made = maps(run.model, items.subset(torch.as_tensor(chosen)), found.yardstick.heldout.residuals)
     outputs.write_sheets(path, {int(row): made.strip(i) for i, row in enumerate(chosen)})
     return [f"the {DRAWN} oddest of {len(flagged)} are drawn"] if len(flagged) > DRAWN else []
 

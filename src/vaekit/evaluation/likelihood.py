@@ -93,11 +93,11 @@ def log_likelihoods(model: VAE, items: Items, samples: int = 500, seed: int = 0,
     return torch.cat(found)
 
 
-def check_finite(values: Tensor | None) -> None:
-    """Refuse values that are not finite, naming their rows."""
+def check_finite(values: Tensor | None, first: int = 0) -> None:
+    """Refuse values that are not finite, naming their rows; the first of them is row `first`."""
     if values is None or bool(torch.isfinite(values).all()):
         return
-    bad = (~torch.isfinite(values)).nonzero().flatten().tolist()
+    bad = (first + (~torch.isfinite(values)).nonzero().flatten()).tolist()
     message = f"{len(bad)} of {len(values)} items have no finite likelihood under this model."
     raise DataError("E206", message, where=f"rows {', '.join(map(str, bad[:5]))}")
 

@@ -6,23 +6,21 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from vaekit import files
 from vaekit.data import Images, Items
+from vaekit.model import VAE
 from vaekit.operations import reconstruct
 from vaekit.report.page import rendered
 from vaekit.report.style import number, png, word
 from vaekit.uses.maps import mapped, maps, pictures
-from vaekit.uses.scoring import Scores
+from vaekit.uses.scoring import Scores, oddest
 from vaekit.uses.why import Cell as Odd
 from vaekit.uses.why import has_cells
-
-if TYPE_CHECKING:
-    from vaekit.run import Run
 
 MOST = 24  # items on a page
 LONGEST = 2_000  # characters of a line of text that are shown
@@ -35,6 +33,10 @@ WORDS = {
     "rate": "what the code costs, in nats",
     "latent distance": "how far the code lies from those of the nearest training items",
     "residual distance": "how far what the code leaves over lies from what it leaves over of training items",
+    "neighbour distance": "how far the item lies from the nearest training items",
+    "wide distance": "the same, from the nearest tenth of the training items",
+    "overall distance": "the same, from all training items",
+    "−ELBO": "how improbable the model finds the item, in nats",
     "greatest misfit": "how badly the worst place of the picture is explained",
     "rough misfit": "how much of what is not explained changes from pixel to pixel: noise if much, blur if little",
     "compressed size": "bytes of the picture after lossless compression: how complex it is",
@@ -78,27 +80,27 @@ class Entry:
 
 def review(
     path: str | Path,
-    run: Run,
+    model: VAE,
     items: Items,
     found: Scores,
     most: int = MOST,
-    flagged_by: str = "",
-    source: str = "",
+    title: str = "",
+    run: str = "",
 ) -> Path:
     """Write the page of the oddest items.
 
     Args:
         path: The HTML file.
-        run: Whose model scored them.
+        model: What scored them.
         items: All that were scored.
         found: Their scores.
         most: So many of the oddest are shown.
-        flagged_by: What they were flagged by, in words.
-        source: Where they come from.
+        title: Where they come from.
+        run: Name of the model's run.
     """
     rows = oddest(found.score, most)
     why = found.why.of(rows.tolist())
-    each = shown(run.model, items, rows, run.yardstick.heldout.residuals, why)
+    each = shown(model, items, rows, found.yardstick.heldout.residuals, why)
     entries = [
         Entry(
             int(row), number(float(found.score[row]), 3), number(float(found.p_value[row]), 2),
@@ -107,8 +109,9 @@ def review(
         for row, cells, fields in zip(rows, why, each, strict=True)
     ]  # fmt: skip
     count = int(found.flag.sum())
-    verdict = f"{count} of {number(len(items))} are flagged{flagged_by}; the {len(entries)} oddest are shown."
-    return write_review(Path(path), source or run.path.name, entries, verdict, MEANING, run.path.name)
+    by = "" if found.alpha is None else f" at α = {found.alpha:g}"
+    verdict = f"{count} of {number(len(items))} are flagged{by}; the {len(entries)} oddest are shown."
+    return write_review(Path(path), title or run, entries, verdict, MEANING, run)
 
 
 def write_review(
@@ -145,16 +148,11 @@ def _reasons(odd: Sequence[Odd], items: Items) -> tuple[str, ...]:
     )
 
 
-def oddest(scores: np.ndarray, most: int) -> np.ndarray:
-    """Rows with the highest scores, the oddest first; the first of equals."""
-    return np.argsort(-scores, kind="stable")[:most]
-
-
 # ---------------------------------------------------------------------- what is shown of an item
 
 
 def shown(
-    model: Any, items: Items, rows: np.ndarray, usual: np.ndarray, odd: Sequence[Sequence[Odd]]
+    model: VAE, items: Items, rows: np.ndarray, usual: np.ndarray, odd: Sequence[Sequence[Odd]]
 ) -> list[dict[str, Any]]:
     """What the page shows of items of any kind: pictures, cells or text, as fields of `Entry`.
 
@@ -180,7 +178,7 @@ def shown(
     return [{"cells": _cells(values, wanted, i, mask, odd[i])} for i in range(len(rows))]
 
 
-def _pictures(model: Any, items: Items, usual: np.ndarray) -> list[tuple[tuple[str, str], ...]]:
+def _pictures(model: VAE, items: Items, usual: np.ndarray) -> list[tuple[tuple[str, str], ...]]:
     """Original, expected and map of each picture; without a map where the model's pixels depend on each other."""
     kind: Any = items.kind
     if mapped(kind, usual):

@@ -17,9 +17,8 @@ from vaekit.uses.features import deviance
 from vaekit.uses.misfit import misfit
 
 CHUNK = 256  # pictures at once
-LEAST = (
-    0.25  # of the mean spread: what any pixel may vary, so that no edge that never changes outshouts the rest
-)
+# of the mean spread: what any pixel may vary, so that no edge that never changes outshouts the rest
+LEAST = 0.25
 FAINT, FULL = 2.0, 7.0  # usual spreads at which colour begins, and at which it is full
 
 

@@ -44,20 +44,21 @@ class OneClass:
     parts: tuple[Part, ...] | None = None
 
     @classmethod
-    def fit(cls, statistics: np.ndarray, joint: bool) -> OneClass:
+    def fit(cls, statistics: np.ndarray, joint: bool, count: int | None = None) -> OneClass:
         """The density of ordinary items' statistics.
 
         Args:
             statistics: (n, S), finite.
             joint: Judge all statistics together, on both sides (images); otherwise each alone, and only for being too
                 large (tables, vectors and the rest).
+            count: Gaussians of the joint density; by default as `gaussians` says of so many items.
         """
         rows = np.asarray(statistics, dtype=np.float64)
         if not joint:
             centre = np.median(rows, 0)
             return cls(centre, np.maximum(np.quantile(rows, ABOVE, axis=0) - centre, _least(rows)))
         centre, scale = rows.mean(0), np.maximum(rows.std(0), _least(rows))
-        return cls(centre, scale, gaussians((rows - centre) / scale))
+        return cls(centre, scale, mixture((rows - centre) / scale, count or gaussians(len(rows))))
 
     def score(self, statistics: np.ndarray) -> np.ndarray:
         """How odd each vector is, (N, S) → (N,); larger is odder."""
@@ -111,12 +112,16 @@ class Part:
         return cls(float(facts["log_weight"]), mean, precision)
 
 
-def gaussians(z: np.ndarray) -> tuple[Part, ...]:
-    """A mixture of one Gaussian for every 100 of the standardised rows (n, S), at most three."""
+def gaussians(items: int) -> int:
+    """How many Gaussians a joint density has: one for every 100 items, at most three."""
+    return max(1, min(MOST, items // EACH))
+
+
+def mixture(z: np.ndarray, count: int) -> tuple[Part, ...]:
+    """A mixture of so many Gaussians of the standardised rows (n, S)."""
     from sklearn.covariance import LedoitWolf
     from sklearn.mixture import GaussianMixture
 
-    count = min(MOST, len(z) // EACH)
     if len(z) < 2:  # nothing can be said of what goes with what
         return (Part(0.0, np.zeros(z.shape[1]), np.eye(z.shape[1])),)
     if count < 2:

@@ -11,15 +11,13 @@ from vaekit.data import Items, Kind, Table
 from vaekit.errors import UsageError
 from vaekit.model import VAE
 from vaekit.operations import p_values
-from vaekit.uses.anomalies import Statistics, Yardstick
 from vaekit.uses.one_class import OneClass
+from vaekit.uses.statistics import Statistics
 from vaekit.uses.why import Cell, Why, cells, has_cells
+from vaekit.uses.yardstick import Yardstick
 
 SHOWN = 3  # statistics that are told of where items have no cells
-FEW, MOSTLY = (
-    10,
-    0.9,
-)  # of so many items, so large a share with small p-values is a mistake in the data, not odd items
+FEW, MOSTLY = 10, 0.9  # of so many items, so large a share with small p-values is a mistake in the data
 LABELS = (
     "label",
     "labels",
@@ -45,6 +43,8 @@ class Scores:
         statistics: What the score is made of, by name: `statistics["−ELBO"]` (N,).
         why: Of each item, the cells that are not as expected, the most surprising first; of items without columns, the
             statistics that are not as usual.
+        yardstick: What they were held against.
+        alpha: What p-values flag an item; None where a number of the oddest was asked for.
     """
 
     score: np.ndarray
@@ -52,9 +52,11 @@ class Scores:
     flag: np.ndarray
     statistics: Statistics
     why: Why
+    yardstick: Yardstick
+    alpha: float | None
 
 
-def judge(
+def scored(
     model: VAE,
     items: Items,
     yardstick: Yardstick,
@@ -73,15 +75,20 @@ def judge(
         contamination: R, the share of the training data that is taken for odd.
 
     Raises:
-        UsageError: E103, the contamination is not in [0, 0.5).
+        UsageError: E103, the contamination is not in [0, 0.5), alpha not in [0, 1], or the budget is negative.
     """
+    if not 0 <= alpha <= 1:
+        raise UsageError("E103", f"alpha is {alpha:g}; a share of ordinary items, 0 to 1, is expected.")
+    if budget is not None and budget < 0:
+        raise UsageError("E103", f"budget is {budget}; a number of items, 0 or more, is expected.")
     if not 0 <= contamination < 0.5:
         message = f"contamination is {contamination:g}; a share of the training data below 0.5 is expected."
         raise UsageError("E103", message, hint="what is more common than the rest is not odd")
     yardstick = yardstick.trimmed(model, contamination)
     found, score = yardstick.score(model, items)
     p = p_values(score, yardstick.scores)
-    return Scores(score, p, flags(score, p, alpha, budget), found, reasons(model, items, yardstick, found))
+    flag, why = flags(score, p, alpha, budget), reasons(model, items, yardstick, found)
+    return Scores(score, p, flag, found, why, yardstick, alpha if budget is None else None)
 
 
 def flags(score: np.ndarray, p: np.ndarray, alpha: float, budget: int | None) -> np.ndarray:
@@ -89,8 +96,13 @@ def flags(score: np.ndarray, p: np.ndarray, alpha: float, budget: int | None) ->
     if budget is None:
         return p <= alpha
     flag = np.zeros(len(score), dtype=bool)
-    flag[np.argsort(-score, kind="stable")[:budget]] = True
+    flag[oddest(score, budget)] = True
     return flag
+
+
+def oddest(scores: np.ndarray, most: int) -> np.ndarray:
+    """The places of the highest scores, the oddest first; the first of equals."""
+    return np.argsort(-scores, kind="stable")[:most]
 
 
 def reasons(model: VAE, items: Items, yardstick: Yardstick, found: Statistics) -> Why:
@@ -113,17 +125,10 @@ def unusual(names: tuple[str, ...], row: np.ndarray, usual: OneClass) -> list[Ce
     return [cell for cell in each if cell.surprise > 0]
 
 
-def doubts(kind: Kind, found: Scores, held: int, alpha: float | None) -> list[str]:
-    """What to know before these scores are believed, a sentence each.
-
-    Args:
-        kind: Of the items.
-        found: Their scores.
-        held: How many held-out items they were held against.
-        alpha: What items were flagged by; None for a budget.
-    """
-    said, least = [], 1 / (held + 1)
-    if alpha is not None and least > alpha:
+def doubts(kind: Kind, found: Scores) -> list[str]:
+    """What to know before these scores of items of a kind are believed, a sentence each."""
+    said, least = [], 1 / (len(found.yardstick.scores) + 1)
+    if found.alpha is not None and least > found.alpha:
         said.append(
             f"so few were held out that no p-value is below {least:.2g}: --alpha {least:.2g} or --budget N"
         )

@@ -23,11 +23,8 @@ from vaekit.model import VAE
 from vaekit.uses.features import deviance, walks
 
 CHUNK = 256  # items at once
-SHOWN, TRIED, AGAIN = (
-    3,
-    6,
-    5,
-)  # cells that are told of; that are taken out, one by one; rounds of putting in again
+# cells that are told of; that are taken out, one by one; rounds of putting in again
+SHOWN, TRIED, AGAIN = 3, 6, 5
 
 
 @dataclass(frozen=True)
