@@ -87,6 +87,56 @@ def test_what_is_learnt_from_rows_is_what_is_in_them(target: str, least: float, 
     assert least < learnt_from(people(1_500, 0), people(1_500, 1), target) < most
 
 
+def test_rows_from_a_file_are_told_apart_as_those_in_memory(tmp_path: Path) -> None:
+    """The real table says what a column holds: a file gives dates back as text, and codes as numbers."""
+
+    def rows(seed: int) -> pd.DataFrame:
+        random = np.random.default_rng(seed)
+        frame = people(400, seed).round({"age": 2, "height": 2})
+        frame["stay"] = pd.to_timedelta(random.integers(0, 90, 400), unit="D")
+        frame["ward"] = random.choice(["10", "20", "30"], 400)
+        frame["group"] = pd.Categorical(random.choice([1, 2], 400))
+        for name in ("since", "rich", "ward", "group", "stay"):
+            frame[name] = frame[name].mask(random.random(400) < 0.1)
+        return frame
+
+    real, synthetic = rows(0), rows(1)
+    synthetic.to_csv(tmp_path / "new.csv", index=False)
+    read = pd.read_csv(tmp_path / "new.csv")
+    assert (read.dtypes != synthetic.dtypes)[["since", "stay", "ward", "group"]].all()
+    assert told_apart(read, real) == told_apart(synthetic, real) and abs(told_apart(read, real) - 0.5) < 0.1
+    for target in ("since", "ward"):
+        assert learnt_from(read, real, target) == learnt_from(synthetic, real, target), target
+
+
+def test_a_class_that_is_not_among_the_rows_is_not_learnt() -> None:
+    train, test = people(600, 0), people(600, 1)
+    train, test = (
+        rows.assign(third=np.digitize(rows["age"], [45, 55]).astype(str)).drop(columns="rich")
+        for rows in (train, test)
+    )
+    whole, without = (learnt_from(rows, test, "third") for rows in (train, train[train["third"] != "2"]))
+    assert whole > 0.99 and without == pytest.approx((1 + 0.5 + 0.5) / 3, abs=0.1)
+    one = train.assign(third="1")
+    assert learnt_from(one, test, "third") == learnt_from(one[["third"]], test[["third"]], "third") == 0.5
+    assert np.isnan(learnt_from(train, test.assign(third="1"), "third"))  # there is nothing to measure
+    assert learnt_from(train.assign(age=np.nan), test, "age") == 0.0
+
+
+def test_a_date_is_predicted_as_a_number() -> None:
+    train, test = (
+        people(600, seed).assign(
+            born=lambda rows: pd.Timestamp("2000") - pd.to_timedelta(rows["age"] * 365.25, "D")
+        )
+        for seed in (0, 1)
+    )
+    exact = learnt_from(train, test, "born")
+    assert 0.95 < exact < 1
+    assert learnt_from(train.assign(born=train["born"].astype(str)), test, "born") == pytest.approx(
+        exact, abs=1e-6
+    )
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     place = tmp_path_factory.mktemp("judged")

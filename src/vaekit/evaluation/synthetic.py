@@ -1,14 +1,15 @@
-"""How good synthetic rows of a table are, beside rows that the model has not seen."""
+"""How good synthetic rows of a table are, and what they give away, beside rows that the model has not seen."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vaekit.errors import DataError, nearest
-from vaekit.evaluation.tables import compare
+from vaekit.evaluation.privacy import privacy
+from vaekit.evaluation.tables import cells, compare
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +26,8 @@ class Quality:
         shape_error: Of single columns, in the mean; 0 for the real table itself.
         trend_error: Of pairs of columns; None where there is one column.
         told_apart: AUC of a classifier that tells synthetic from real rows; 0.5 if it cannot.
-        learnt: What a model learnt from synthetic rows reaches on real ones in predicting the target: AUC of a category
-            (the mean over its classes), R² of a number; None without a target.
+        learnt: What a model learnt from synthetic rows reaches on real ones in predicting the target, as `learnt_from`
+            has it; None without a target.
     """
 
     shape_error: float
@@ -64,83 +65,158 @@ def quality(real: pd.DataFrame, synthetic: pd.DataFrame, target: str | None = No
     return Quality(found.shape_error, found.trend_error, told_apart(synthetic, real, seed), learnt)
 
 
+def compared(
+    real: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    train: pd.DataFrame | None = None,
+    target: str | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Quality and privacy of synthetic rows, and the same of training rows in their place.
+
+    Args:
+        real: Rows that the model has not seen.
+        synthetic: Rows that it gave.
+        train: Rows that it was trained on; without them nothing is said of privacy.
+        target: A column to predict.
+        seed: Of what is drawn.
+
+    Returns:
+        The figures of `Quality` and `Privacy` by name, those of the training rows in the place of synthetic ones under
+        `real_rows`, and the counts of rows.
+
+    Raises:
+        DataError: As in `quality` and `privacy`.
+
+    Example:
+        >>> import pandas as pd
+        >>> rows = pd.DataFrame({"a": np.linspace(0, 1, 90)})
+        >>> found = compared(rows[::3], rows[1::3], rows[2::3])
+        >>> found["copies"], found["train"], sorted(found["real_rows"])[:2]
+        (0.0, 30, ['copies', 'distance'])
+    """
+    figures: dict[str, Any] = asdict(quality(real, synthetic, target, seed))
+    found = {"target": target, "real": len(real), "synthetic": len(synthetic), **figures}
+    if train is None:
+        return found
+    given = privacy(train, real, synthetic, seed)
+    beside = asdict(quality(real, train.sample(min(len(train), len(real)), random_state=seed), target, seed))
+    beside |= {"copies": given.copies_floor, "distance": given.distance_floor}
+    own = {name: getattr(given, name) for name in ("copies", "distance", "nearer", "membership")}
+    return {**found, **own, "train": len(train), "real_rows": beside}
+
+
 def told_apart(synthetic: pd.DataFrame, real: pd.DataFrame, seed: int = 0) -> float:
     """AUC of telling synthetic from real rows by gradient boosting; trained on one half, measured on the other."""
     import pandas as pd
 
     n = min(len(synthetic), len(real), MOST)
     random = np.random.default_rng(seed)
-    some = [frame.iloc[random.permutation(len(frame))[:n]] for frame in (synthetic, real)]
-    both = pd.concat(_readable(some), ignore_index=True)
+    synthetic, real = (frame.iloc[random.permutation(len(frame))[:n]] for frame in (synthetic, real))
+    real, synthetic = _readable(real, synthetic)
+    both = _features(pd.concat([synthetic, real], ignore_index=True))
     answer = np.arange(len(both)) < n
     train, test = np.array_split(random.permutation(len(both)), 2)
     return _reached(both.iloc[train], answer[train], both.iloc[test], answer[test])
 
 
 def learnt_from(train: pd.DataFrame, test: pd.DataFrame, target: str) -> float:
-    """What gradient boosting on one table reaches on another in predicting a column: AUC, or R² of numbers; NaN where
-    there is nothing to learn.
+    """What gradient boosting on one table reaches on another in predicting a column.
+
+    Args:
+        train: Rows to learn from, such as synthetic ones.
+        test: Rows to predict; they decide what the columns hold.
+        target: The column.
+
+    Returns:
+        Of numbers and dates R²; of categories the AUC of telling each from the others, in the mean over those of the
+        test rows. Where the training rows have nothing to learn of a category, or of a number, it is what guessing
+        reaches: 0.5, or 0. NaN where the test rows have one value only.
 
     Raises:
-        DataError: E216, there is no such column.
+        DataError: E216 the columns differ or lack the target, E202 a table is empty, E215 a cell is of another type.
     """
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+    import pandas as pd
 
     if target not in test:
         raise DataError("E216", f"there is no column {target!r}; {nearest(target, map(str, test.columns))}")
-    train, test = (frame.dropna(subset=[target]) for frame in (train, test))
-    x, test_x = _readable([frame.drop(columns=target) for frame in (train.head(MOST), test)])
-    y, test_y = train.head(MOST)[target], test[target]
-    if is_numeric_dtype(test_y) and not is_bool_dtype(test_y):
-        return _reached_number(x, y.to_numpy(float), test_x, test_y.to_numpy(float))
-    y, test_y = (np.asarray(part.astype(str)) for part in (y, test_y))
-    classes = np.unique(test_y)
+    test, train = _readable(test, train)
+    number = not isinstance(test[target].dtype, pd.CategoricalDtype)
+    train, test = (
+        frame[np.isfinite(frame[target]) if number else frame[target].notna()] for frame in (train, test)
+    )
+    y, test_y = train.pop(target).head(MOST), test.pop(target)
+    x, test_x = _features(train.head(MOST)), _features(test)
+    if number:
+        return _reached_number(x, y.to_numpy(), test_x, test_y.to_numpy())
+    classes = sorted(test_y.unique())
     if len(classes) == 2:
         classes = classes[1:]
-    reached = [_reached(x, y == one, test_x, test_y == one) for one in classes]
-    return float(np.mean(reached))
+    reached = [_reached(x, (y == one).to_numpy(), test_x, (test_y == one).to_numpy()) for one in classes]
+    return float(np.mean(reached)) if reached else float("nan")
 
 
-def _readable(frames: list[pd.DataFrame]) -> list[pd.DataFrame]:
-    """Numbers as floats, dates as numbers, each other column with one set of categories for all tables."""
+def _readable(real: pd.DataFrame, other: pd.DataFrame) -> list[pd.DataFrame]:
+    """Two tables in the types of the first: numbers, dates and time spans are floats, all else shared categories."""
     import pandas as pd
-    from pandas.api import types
 
-    found = [frame.copy() for frame in frames]
-    for name in frames[0]:
-        column = frames[0][name]
-        if types.is_datetime64_any_dtype(column) or types.is_timedelta64_dtype(column):
-            for frame in found:
-                frame[name] = frame[name].astype("int64").astype(float)
-        elif types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
-            for frame in found:
-                frame[name] = pd.to_numeric(frame[name], errors="coerce").astype(float)
-        else:
-            known = pd.unique(
-                pd.concat([frame[name].astype(object) for frame in frames]).dropna().astype(str)
-            )
-            for frame in found:
-                text = frame[name].astype(object).where(frame[name].notna(), None)
-                places = pd.Categorical([None if v is None else str(v) for v in text], categories=known)
-                frame[name] = (
-                    places if len(known) <= MANY else pd.Series(places.codes, index=frame.index).astype(float)
-                )
+    frames = [frame.copy() for frame in (real, other)]
+    spans = real.select_dtypes("timedelta").columns
+    for frame in frames:
+        for name in frame.columns.intersection(spans):
+            frame[name] = pd.to_timedelta(frame[name], errors="coerce").dt.total_seconds()
+    found: list[dict[str, Any]] = [{}, {}]
+    for name, (values, numeric) in zip(real.columns, cells(*frames), strict=True):
+        for columns, one in zip(
+            found, values if numeric else _categories(real[name], other[name]), strict=True
+        ):
+            columns[name] = one
+    return [pd.DataFrame(columns) for columns in found]
+
+
+def _categories(real: pd.Series, other: pd.Series) -> list[pd.Categorical]:
+    """Cells as categories that both share, by how they are written."""
+    import pandas as pd
+
+    words = [column.astype(object).map(_written, na_action="ignore") for column in (real, other)]
+    known = pd.unique(pd.concat(words).dropna())
+    return [pd.Categorical(column, categories=known) for column in words]
+
+
+def _features(frame: pd.DataFrame) -> pd.DataFrame:
+    """What `_readable` gave as a classifier takes it: of many categories only their numbers."""
+    found = frame.copy()
+    for name, column in frame.select_dtypes("category").items():
+        if len(column.cat.categories) > MANY:
+            found[name] = column.cat.codes.astype(float)
     return found
 
 
+def _written(cell: Any) -> str:
+    """A cell as text: 3.0 and 3 are the same, as a table's file gives back whole numbers beside empty cells."""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
 def _reached(x: pd.DataFrame, y: np.ndarray, test_x: pd.DataFrame, test_y: np.ndarray) -> float:
-    """AUC on the test rows; NaN where either part has one class only."""
+    """AUC on the test rows: 0.5 where there is nothing to learn from, NaN where there is one class to measure."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
 
-    if y.min() == y.max() or test_y.min() == test_y.max():
+    if len(np.unique(test_y)) < 2:
         return float("nan")
+    if len(np.unique(y)) < 2 or not x.shape[1]:
+        return 0.5
     model: Any = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=0).fit(x, y)
     return float(roc_auc_score(test_y, model.predict_proba(test_x)[:, 1]))
 
 
 def _reached_number(x: pd.DataFrame, y: np.ndarray, test_x: pd.DataFrame, test_y: np.ndarray) -> float:
+    """R² on the test rows: 0 where there is nothing to learn from, NaN where there is one value to measure."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
+    if len(np.unique(test_y)) < 2:
+        return float("nan")
+    if 0 in x.shape:
+        return 0.0
     model: Any = HistGradientBoostingRegressor(categorical_features="from_dtype", random_state=0).fit(x, y)
     return float(model.score(test_x, test_y))
