@@ -1,5 +1,6 @@
 """New rows of a table: conditions against exact conditionals, constraints, blocks, the second stage by default."""
 
+import itertools
 import json
 import math
 import warnings
@@ -28,7 +29,7 @@ from vaekit.model import VAE
 from vaekit.networks import MLP
 from vaekit.priors import StandardNormal
 from vaekit.training import match_margins
-from vaekit.uses.constraints import Inequality, Range, Unique, constraints
+from vaekit.uses.constraints import Inequality, Range, Unique, Watch, constraints
 from vaekit.uses.synthesis import Synthesis, Weights
 
 DAYS = 86_400_000_000_000
@@ -189,6 +190,48 @@ def test_one_value_of_a_continuum_weighs_by_its_density() -> None:
     assert rows["y"].std() == pytest.approx(spread, rel=0.05)
 
 
+def test_a_point_mass_within_a_continuum_weighs_by_its_probability_alone() -> None:
+    """x = 5 by its own level: the density of other values there, here 8, says nothing of z."""
+    kind = Table(
+        [number("x", special=[5.0], shares=[0.3, 0.7]), number("y")],
+        Gaussian(PerDimension((2,), initial=0.05)),
+    )
+    model = linear(kind, [0.0, 1.0, 2.0, 0.0], [5.0, 0.0, 0.0, 0.0])
+    own = pd.concat(list(Synthesis(model, kind).blocks(20_000)))
+    held = own.loc[own["x"] == 5, "y"]  # by rejection
+    rows = pd.concat(list(Synthesis(model, kind, {"x": 5.0}, seed=1).blocks(4_000)))
+    assert (rows["x"] == 5).all() and held.mean() > 0.4
+    assert abs(rows["y"].mean() - held.mean()) < 4 * held.std() * math.sqrt(1.3 / 4_000 + 1 / len(held))
+    (part,) = wanted(kind, {"x": 5.0})
+    px: Any = model.likelihood(torch.zeros(50, 1), None)
+    assert torch.equal(part.log_mass(kind, px), torch.full((50,), 0.5, dtype=torch.float64).log())
+    assert (part.settle(kind, px, draw(px, Noise(0, "x"))[0], Noise(1, "x"))[:, 2] == 0).all()
+
+
+def test_means_are_taken_of_wanted_cells_too(mixed: Table) -> None:
+    """The most probable level, and the median of the scores in the part: nothing is drawn."""
+    params = torch.randn(1, mixed.family.size(mixed.shape[0]), generator=torch.Generator().manual_seed(3))
+    px: Any = mixed.family.requires_grad_(False)(params.expand(2_000, -1))  # type: ignore[attr-defined]
+    for where in ({"size>=": 1.5}, {"size<": -2, "size>=": -3}, {"grade>=": "mid"}, {"count>=": 3}):
+        (part,) = wanted(mixed, where)
+        places, zeros = mixed.places(part.column), torch.zeros(2_000, mixed.shape[0])
+        free = part.settle(mixed, px, zeros, Noise(0, "free"))
+        x = part.settle(mixed, px, zeros, Noise(0, "mean"), mean=True)
+        assert (x == x[0]).all() and not (free == free[0]).all()
+        if places.head is not None:
+            assert x[0, places.head] == free[:, places.head].mode().values
+        if places.score is not None:
+            below = (free[:, places.score] < x[0, places.score]).double().mean()
+            assert abs(float(below) - 0.5) < 4.5 * math.sqrt(0.25 / 2_000)
+
+
+def test_the_mean_of_new_rows_reaches_their_wanted_cells() -> None:
+    kind = Table([number("x"), category("a", [0, 1])], Gaussian(PerDimension((1,), initial=1.0)))
+    model = linear(kind, [0.0, 0.0, 0.0], [0.0, 0.0, 0.5])
+    rows = next(Synthesis(model, kind, {"x>=": 0.5}, mean=True).blocks(20))
+    assert rows["x"].nunique() == 1 and (rows["a"] == 1).all()
+
+
 def test_effective_sizes_are_those_of_all_weights_together() -> None:
     log_w = torch.randn(500, dtype=torch.float64)
     weights = Weights()
@@ -281,6 +324,35 @@ def test_constraints_hold_of_every_row(run: Any) -> None:
     assert rows["age"].between(30, 64).all() and (rows["first"] <= rows["last"]).all()
     assert (rows["since"] < "2021-01-01").all() and not rows.duplicated(["age", "city"]).any()
     assert not (run.sample(400)["first"] <= run.sample(400)["last"]).all()  # the model alone does not keep it
+
+
+def test_the_order_of_constraints_changes_nothing(run: Any) -> None:
+    """Rows that a later constraint refuses take no keys away from those after them."""
+    told = ["age >= 70", "unique city", "unique retired, language"]
+    first, *others = (run.sample(4, seed=1, constraints=order) for order in itertools.permutations(told))
+    for other in others:
+        pd.testing.assert_frame_equal(first, other)
+
+
+def test_only_rows_that_keep_to_everything_take_their_keys() -> None:
+    both = [Unique(("a",)), Unique(("b",)), Range("c", ">=", 1.0)]
+    codes = {
+        "a": np.array([0.0, 1, 1, 2, 3]),
+        "b": np.array([0.0, 0, 1, 1, 2]),
+        "c": np.array([1.0, 1, 1, 1, 0]),
+    }
+    for order in itertools.permutations(both):
+        watch = Watch(order)
+        # the second row shares b with the first and leaves a = 1 to the third; the fourth shares b with that one
+        assert watch(codes).tolist() == [True, False, True, False, False]
+        assert watch({name: cells[-1:] + 1 for name, cells in codes.items()}).tolist() == [True]
+        assert watch.broken == {"unique a": 0, "unique b": 2, "c >= 1": 1}
+
+
+def test_blocks_can_be_asked_for_again(run: Any) -> None:
+    made = run.synthesis(5, constraints=["unique age, city"])
+    first, second = (pd.concat(list(made.blocks(40))) for _ in range(2))
+    assert len(first) == len(second) == made.tally.rows == 40 and not first.equals(second)
 
 
 def test_rows_do_not_depend_on_how_many_are_taken_at_once(run: Any) -> None:

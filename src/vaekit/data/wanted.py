@@ -2,7 +2,8 @@
 
     p(x_column in part | z) = p(there) · (Σ_levels in part p(level) + p(other) · (F(b) − F(a)))
 
-[a, b] are the scores of the part's numbers, their cells included; F is the distribution function of the scores.
+[a, b] are the scores of the part's numbers, their cells included; F is the distribution function of the scores. One
+value of a continuum has a density instead, which nothing can be added to: where it also has a point mass, that is all.
 """
 
 from __future__ import annotations
@@ -10,18 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Laplace, Normal, StudentT
 
 from vaekit.data.columns import Category, Column, Number
 from vaekit.data.given import told_code
 from vaekit.data.quantiles import on_grid
 from vaekit.distributions import Noise
+from vaekit.distributions.truncated import log_mass, marginal, quantile_within
 from vaekit.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -89,48 +89,58 @@ class Wanted:
         there = _present(kind, px, self.column)
         if self.empty:
             return (1 - there).log()
-        level, score = self._masses(kind, px)
-        total = level[:, :-1].sum(1) + level[:, -1] * score.exp() if score is not None else level.sum(1)
+        total = self._masses(kind, px).sum(1)
         return there.log() + total.log() + math.log(self._rare_share())
 
-    def settle(self, kind: Table, px: Any, x: Tensor, noise: Noise) -> Tensor:
-        """x (N, P), drawn from p(x | z), with this cell drawn again from its part."""
+    def settle(self, kind: Table, px: Any, x: Tensor, noise: Noise, mean: bool = False) -> Tensor:
+        """x (N, P), drawn from p(x | z), with this cell drawn again from its part.
+
+        Args:
+            kind: The table.
+            px: p(x | z), a `Joint`.
+            x: (N, P).
+            noise: Of the draws.
+            mean: The most probable level and the median of the part's scores in place of draws.
+        """
         x = x.clone()
         parts = kind.places(self.column)
         if parts.bit is not None:
             x[:, parts.bit] = 0.0 if self.empty else 1.0
         if self.empty:
             return x
-        level, score = self._masses(kind, px)
-        if score is not None and parts.score is not None:
-            level = torch.cat([level[:, :-1], level[:, -1:] * score.exp().unsqueeze(1)], 1)
-            u = noise.uniform((len(x), 1), level).squeeze(1)
-            x[:, parts.score] = self._within(px.parts["numbers"], parts.score, u).to(x.dtype)
+        level = self._masses(kind, px)
+        if parts.score is not None:
+            u = torch.full_like(level[:, 0], 0.5) if mean else noise.uniform((len(x), 1), level).squeeze(1)
+            score = quantile_within(marginal(px.parts["numbers"], parts.score), *self._scores(), u)
+            x[:, parts.score] = score.to(x.dtype)
         if parts.head is not None:
-            u = noise.uniform((len(x), 1), level) * level.sum(1, keepdim=True)
-            x[:, parts.head] = (level.cumsum(1) <= u).sum(1).clamp(max=level.shape[1] - 1).to(x.dtype)
+            x[:, parts.head] = (level.argmax(1) if mean else _chosen(level, noise)).to(x.dtype)
         return x
 
     def settled(self, codes: np.ndarray) -> np.ndarray:
-        """Codes (N,) of cells that were drawn from the part, as which they are in it to the last digit."""
+        """Codes (N,) of cells drawn from the part, moved into it to the last digit."""
         if self.empty:
             return np.full(len(codes), np.nan)
         return np.clip(
             np.nan_to_num(codes, nan=self.low if self.low > -math.inf else self.high), self.low, self.high
         )
 
-    def _masses(self, kind: Table, px: Any) -> tuple[Tensor, Tensor | None]:
-        """p(level) of the levels in the part, (N, levels), and log p(score in the part), (N,), where there is one."""
+    def _masses(self, kind: Table, px: Any) -> Tensor:
+        """p(level, in the part | z), (N, levels); of numbers the last one counts by its share of scores in the part."""
         parts = kind.places(self.column)
         if parts.head is None:
             level = torch.ones(px.batch_shape[0], 1, dtype=torch.float64)
         else:
             level = kind.logits(px, self.column).double().softmax(1)
         keep = torch.from_numpy(self._levels())
+        level = torch.where(keep, level, 0.0)
         if parts.score is None:
-            return torch.where(keep, level, 0.0), None
-        score = self._log_score(px.parts["numbers"], parts.score)
-        return torch.where(keep, level, 0.0), score
+            return level
+        a, b = self._scores()
+        share = log_mass(marginal(px.parts["numbers"], parts.score), a, b).exp()
+        if a == b and keep[:-1].any():  # beside a point mass the value has no probability in the continuum
+            share = torch.zeros_like(share)
+        return torch.cat([level[:, :-1], level[:, -1:] * share.unsqueeze(1)], 1)
 
     def _levels(self) -> np.ndarray:
         """Which levels are in the part; the last one of numbers counts by its score."""
@@ -158,25 +168,6 @@ class Wanted:
         start, width = column.score(np.array([low, high]))
         a = -math.inf if self.low <= column.low else float(start[0])
         return a, math.inf if self.high >= column.high else float(start[1] + width[1])
-
-    def _log_score(self, numbers: Any, place: int) -> Tensor:
-        a, b = self._scores()
-        part = _alone(numbers, place)
-        if a == b:  # one value of a continuum
-            exact = torch.full_like(part.loc, a)
-            return part.log_prob(exact)
-        return _mass(part, (a - part.loc) / part.scale, (b - part.loc) / part.scale).log()
-
-    def _within(self, numbers: Any, place: int, u: Tensor) -> Tensor:
-        """A draw of the score within the part, from uniform numbers (N,)."""
-        a, b = self._scores()
-        part = _alone(numbers, place)
-        low, high = (a - part.loc) / part.scale, (b - part.loc) / part.scale
-        flip = low > 0  # the tail in which the distribution function keeps its digits
-        one, other = torch.where(flip, -high, low), torch.where(flip, -low, high)
-        first, last = _cdf(part, one), _cdf(part, other)
-        found = _quantile(part, first + u * (last - first)).clamp(one, other)
-        return (part.loc + part.scale * torch.where(flip, -found, found)).clamp(a, b)
 
 
 def wanted(kind: Table, where: Mapping[str, Any]) -> list[Wanted]:
@@ -250,9 +241,6 @@ def _range(column: Column, sign: str, value: Any) -> Wanted:
     return Wanted(column, max(low, ends[0]), min(high, ends[1]))
 
 
-# ---------------------------------------------------------------------- one column of p(x | z)
-
-
 def _present(kind: Table, px: Any, column: Column) -> Tensor:
     """p(the cell is there | z), (N,)."""
     place = kind.places(column).bit
@@ -262,65 +250,7 @@ def _present(kind: Table, px: Any, column: Column) -> Tensor:
     return logits.double().sigmoid()
 
 
-def _alone(numbers: Any, place: int) -> Any:
-    """The distribution of one score, over (N,), in float64."""
-    one = lambda t: t.double().expand(numbers.loc.shape)[:, place]  # noqa: E731
-    if isinstance(numbers, Normal | Laplace):
-        return type(numbers)(one(numbers.loc), one(numbers.scale), validate_args=False)
-    if isinstance(numbers, StudentT):
-        return StudentT(one(numbers.df), one(numbers.loc), one(numbers.scale), validate_args=False)
-    raise UsageError("E106", f"numbers of {type(numbers).__name__} cannot be conditioned on.")
-
-
-def _mass(part: Any, low: Tensor, high: Tensor) -> Tensor:
-    """F(high) − F(low) of the standardised, symmetric distribution, in the tail that keeps its digits."""
-    flip = low > 0
-    return (_cdf(part, torch.where(flip, -low, high)) - _cdf(part, torch.where(flip, -high, low))).clamp(
-        min=0
-    )
-
-
-@singledispatch
-def _cdf(part: Distribution, t: Tensor) -> Tensor:
-    """F of the distribution with location 0 and scale 1."""
-    raise TypeError(f"no distribution function of {type(part).__name__}")
-
-
-@_cdf.register
-def _(part: Normal, t: Tensor) -> Tensor:
-    return 0.5 * torch.erfc(-t / math.sqrt(2))  # `ndtr` loses its digits from −8 on
-
-
-@_cdf.register
-def _(part: Laplace, t: Tensor) -> Tensor:
-    return torch.where(t < 0, 0.5 * t.clamp(max=0).exp(), 1 - 0.5 * (-t.clamp(min=0)).exp())
-
-
-@_cdf.register
-def _(part: StudentT, t: Tensor) -> Tensor:
-    from scipy.special import stdtr
-
-    return torch.from_numpy(np.asarray(stdtr(part.df.numpy(), t.numpy())))
-
-
-@singledispatch
-def _quantile(part: Distribution, share: Tensor) -> Tensor:
-    """The inverse of `_cdf`."""
-    raise TypeError(f"no quantiles of {type(part).__name__}")
-
-
-@_quantile.register
-def _(part: Normal, share: Tensor) -> Tensor:
-    return torch.special.ndtri(share)
-
-
-@_quantile.register
-def _(part: Laplace, share: Tensor) -> Tensor:
-    return torch.where(share < 0.5, (2 * share).log(), -(2 * (1 - share)).log())
-
-
-@_quantile.register
-def _(part: StudentT, share: Tensor) -> Tensor:
-    from scipy.special import stdtrit
-
-    return torch.from_numpy(np.asarray(stdtrit(part.df.numpy(), share.numpy())))
+def _chosen(level: Tensor, noise: Noise) -> Tensor:
+    """A level drawn by its mass, (N, levels) → (N,)."""
+    u = noise.uniform((len(level), 1), level) * level.sum(1, keepdim=True)
+    return (level.cumsum(1) <= u).sum(1).clamp(max=level.shape[1] - 1)

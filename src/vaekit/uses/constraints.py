@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from vaekit.data import Table
-from vaekit.data.columns import Category, Column, Dropped, Number
+from vaekit.data.columns import Column, Dropped, Number
 from vaekit.data.given import told_code
 from vaekit.data.together import Together
 from vaekit.data.wanted import Wanted
@@ -34,19 +34,23 @@ FORMS = "as in 'age >= 18', 'first <= last' or 'unique name, city'"
 
 
 class Constraint(ABC):
-    """Something that holds of a row, or of all rows together."""
+    """Something that holds of a row, or of all rows together; a subclass says `holds` or `keys`."""
 
     @abstractmethod
     def __str__(self) -> str:
         """It as a user would write it."""
 
     @abstractmethod
-    def possible(self, kind: Table, parts: Sequence[Wanted]) -> str:
+    def contradiction(self, kind: Table, parts: Sequence[Wanted]) -> str:
         """Why no row that is wanted, or that training had, can keep to it; "" if some may."""
 
-    @abstractmethod
-    def watch(self) -> Callable[[Codes], np.ndarray]:
-        """A function from the codes of each block of rows, by column, to which of them (N,) keep to it."""
+    def holds(self, codes: Codes) -> np.ndarray:
+        """Which rows, given as codes (N,) by column, keep to it, each taken by itself."""
+        return np.ones(len(next(iter(codes.values()))), dtype=bool)
+
+    def keys(self, codes: Codes) -> list[bytes] | None:
+        """What no two rows may have in common, N of them; None if there is nothing."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Range(Constraint):
     """A column's values are on one side of a number or date: `column sign end`; empty cells are left alone.
 
     Example:
-        >>> Range("age", ">=", 18.0).watch()({"age": np.array([17.0, 18.0, np.nan])})
+        >>> Range("age", ">=", 18.0).holds({"age": np.array([17.0, 18.0, np.nan])})
         array([False,  True,  True])
     """
 
@@ -65,15 +69,15 @@ class Range(Constraint):
     def __str__(self) -> str:
         return f"{self.column} {self.sign} {self.end:g}"
 
-    def possible(self, kind: Table, parts: Sequence[Wanted]) -> str:
+    def contradiction(self, kind: Table, parts: Sequence[Wanted]) -> str:
         low, high = _ends(_named(kind, self.column), parts)
         best = high if self.sign.startswith(">") else low
         if COMPARED[self.sign](best, self.end):
             return ""
         return _because(parts, self.column, f"training had {low:g} to {high:g}")
 
-    def watch(self) -> Callable[[Codes], np.ndarray]:
-        return lambda codes: np.isnan(codes[self.column]) | COMPARED[self.sign](codes[self.column], self.end)
+    def holds(self, codes: Codes) -> np.ndarray:
+        return np.isnan(codes[self.column]) | COMPARED[self.sign](codes[self.column], self.end)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Inequality(Constraint):
         units: What a step of each column's codes is, so that days are compared with seconds.
 
     Example:
-        >>> Inequality("a", "<", "b").watch()({"a": np.array([1.0, 2.0]), "b": np.array([2.0, 2.0])})
+        >>> Inequality("a", "<", "b").holds({"a": np.array([1.0, 2.0]), "b": np.array([2.0, 2.0])})
         array([ True, False])
     """
 
@@ -97,7 +101,7 @@ class Inequality(Constraint):
     def __str__(self) -> str:
         return f"{self.left} {self.sign} {self.right}"
 
-    def possible(self, kind: Table, parts: Sequence[Wanted]) -> str:
+    def contradiction(self, kind: Table, parts: Sequence[Wanted]) -> str:
         left = [end * self.units[0] for end in _ends(_named(kind, self.left), parts)]
         right = [end * self.units[1] for end in _ends(_named(kind, self.right), parts)]
         best = (left[0], right[1]) if self.sign.startswith("<") else (left[1], right[0])
@@ -105,12 +109,9 @@ class Inequality(Constraint):
             return ""
         return _because(parts, self.left, f"{self.left} and {self.right} lie the other way round in training")
 
-    def watch(self) -> Callable[[Codes], np.ndarray]:
-        def kept(codes: Codes) -> np.ndarray:
-            left, right = codes[self.left] * self.units[0], codes[self.right] * self.units[1]
-            return np.isnan(left) | np.isnan(right) | COMPARED[self.sign](left, right)
-
-        return kept
+    def holds(self, codes: Codes) -> np.ndarray:
+        left, right = codes[self.left] * self.units[0], codes[self.right] * self.units[1]
+        return np.isnan(left) | np.isnan(right) | COMPARED[self.sign](left, right)
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Combinations(Constraint):
     """Some columns come in the combinations of training alone.
 
     Example:
-        >>> Combinations(Together(["a", "b"], [[0.0, 1.0]])).watch()({"a": np.zeros(2), "b": np.array([1.0, 2.0])})
+        >>> Combinations(Together(["a", "b"], [[0.0, 1.0]])).holds({"a": np.zeros(2), "b": np.array([1.0, 2.0])})
         array([ True, False])
     """
 
@@ -127,11 +128,11 @@ class Combinations(Constraint):
     def __str__(self) -> str:
         return f"{' and '.join(self.known.columns)} as they came together in training"
 
-    def possible(self, kind: Table, parts: Sequence[Wanted]) -> str:
+    def contradiction(self, kind: Table, parts: Sequence[Wanted]) -> str:
         own = [
             (part, self.known.columns.index(part.column.name))
             for part in parts
-            if _of(part, self.known.columns)
+            if part.column.name in self.known.columns
         ]
         rows = np.array(
             [[np.nan if code is None else code for code in row] for row in self.known.rows], dtype=float
@@ -143,8 +144,8 @@ class Combinations(Constraint):
             return ""
         return f"{' and '.join(str(part) for part, _ in own)} never came together in training"
 
-    def watch(self) -> Callable[[Codes], np.ndarray]:
-        return self.known.holds
+    def holds(self, codes: Codes) -> np.ndarray:
+        return self.known.holds(codes)
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Unique(Constraint):
     """No two new rows have the same cells in some columns; of those that have, the first is kept.
 
     Example:
-        >>> Unique(("a",)).watch()({"a": np.array([1.0, 2.0, 1.0])})
+        >>> Watch([Unique(("a",))])({"a": np.array([1.0, 2.0, 1.0])})
         array([ True,  True, False])
     """
 
@@ -161,22 +162,55 @@ class Unique(Constraint):
     def __str__(self) -> str:
         return f"unique {', '.join(self.columns)}"
 
-    def possible(self, kind: Table, parts: Sequence[Wanted]) -> str:
+    def contradiction(self, kind: Table, parts: Sequence[Wanted]) -> str:
         return ""
 
-    def watch(self) -> Callable[[Codes], np.ndarray]:
-        seen: set[bytes] = set()
+    def keys(self, codes: Codes) -> list[bytes]:
+        cells = np.stack([codes[name] for name in self.columns], 1) + 0.0  # so that −0 is 0
+        return [row.tobytes() for row in cells]
 
-        def kept(codes: Codes) -> np.ndarray:
-            cells = np.stack([codes[name] for name in self.columns], 1) + 0.0  # so that −0 is 0
-            new = np.zeros(len(cells), dtype=bool)
-            for i, row in enumerate(cells):
-                text = row.tobytes()
-                new[i] = text not in seen
-                seen.add(text)
-            return new
 
-        return kept
+class Watch:
+    """Which rows of one block after another keep to all of some constraints, in whatever order these are.
+
+    Only a row that keeps to all of them takes its keys from the rows to come.
+
+    Attributes:
+        broken: How many rows broke each constraint, by its text.
+
+    Example:
+        >>> watch = Watch([Unique(("a",)), Range("b", ">=", 1.0)])
+        >>> watch({"a": np.zeros(3), "b": np.arange(3.0)})
+        array([False,  True, False])
+        >>> watch.broken
+        {'unique a': 1, 'b >= 1': 1}
+    """
+
+    def __init__(self, constraints: Sequence[Constraint]) -> None:
+        self.constraints = list(constraints)
+        self.broken = {str(constraint): 0 for constraint in self.constraints}
+        self._seen: list[set[bytes]] = [set() for _ in self.constraints]
+
+    def __call__(self, codes: Codes) -> np.ndarray:
+        """Which rows, given as codes (N,) by column, are kept."""
+        holding = [constraint.holds(codes) for constraint in self.constraints]
+        for constraint, one in zip(self.constraints, holding, strict=True):
+            self.broken[str(constraint)] += int((~one).sum())
+        keep = np.all(holding, axis=0)
+        keyed = [
+            (str(constraint), keys, seen)
+            for constraint, seen in zip(self.constraints, self._seen, strict=True)
+            if (keys := constraint.keys(codes)) is not None
+        ]
+        for row in np.flatnonzero(keep) if keyed else ():
+            taken = [name for name, keys, seen in keyed if keys[row] in seen]
+            for name in taken:
+                self.broken[name] += 1
+            keep[row] = not taken
+            if not taken:
+                for _, keys, seen in keyed:
+                    seen.add(keys[row])
+        return keep
 
 
 def constraints(kind: Table, texts: Sequence[str | Constraint] = ()) -> list[Constraint]:
@@ -201,7 +235,7 @@ def refuse_impossible(kind: Table, found: Sequence[Constraint], parts: Sequence[
         UsageError: E103, with the constraint and why.
     """
     for constraint in found:
-        why = constraint.possible(kind, parts)
+        why = constraint.contradiction(kind, parts)
         if why:
             hint = "leave one of the two out" if parts else "another constraint"
             raise UsageError("E103", f"no row can keep to {str(constraint)!r}: {why}.", hint=hint)
@@ -252,7 +286,7 @@ def _ordered(kind: Table, name: str, text: str) -> Number:
 
 def _ends(column: Column, parts: Sequence[Wanted]) -> tuple[float, float]:
     """The least and the largest code that a new row may have in a column."""
-    if isinstance(column, Category) or not isinstance(column, Number):
+    if not isinstance(column, Number):
         return 0.0, float(max(0, column.levels - 1))
     own = next((part for part in parts if part.column.name == column.name and not part.empty), None)
     low, high = (column.low, column.high) if own is None else (own.low, own.high)
@@ -262,7 +296,3 @@ def _ends(column: Column, parts: Sequence[Wanted]) -> tuple[float, float]:
 def _because(parts: Sequence[Wanted], name: str, otherwise: str) -> str:
     own = [str(part) for part in parts if part.column.name == name]
     return f"it contradicts {own[0]}" if own else otherwise
-
-
-def _of(part: Wanted, names: Sequence[str]) -> bool:
-    return part.column.name in names

@@ -25,7 +25,7 @@ from vaekit.data.wanted import wanted
 from vaekit.distributions import Noise, center, draw
 from vaekit.errors import UsageError
 from vaekit.model import VAE
-from vaekit.uses.constraints import Constraint, constraints, refuse_impossible
+from vaekit.uses.constraints import Watch, constraints, refuse_impossible
 
 BLOCK = 1_024  # rows of a block, and proposals at once
 ENOUGH = 4.0  # effective draws for each row of a block
@@ -103,7 +103,7 @@ class Synthesis:
         model: A trained model with a prior.
         kind: The table.
         where: Column → value, or column and sign (`age>=`) → end of a range.
-        told: Constraints beside those found in training, as text or `Constraint`s.
+        constraints: Beside those found in training, as text or `Constraint`; once made, with those and in this order.
         seed: The same seed gives the same rows.
         temperature: Spread of the prior.
         mean: Most probable cells in place of draws.
@@ -115,7 +115,7 @@ class Synthesis:
     model: VAE
     kind: Table
     where: Mapping[str, Any] = field(default_factory=dict)
-    told: Sequence[str | Constraint] = ()
+    constraints: Sequence[Any] = ()
     seed: int = 0
     temperature: float = 1.0
     mean: bool = False
@@ -124,33 +124,28 @@ class Synthesis:
         given = {name for name in self.where if name in self.kind.given}
         self.given = {name: self.where[name] for name in given}
         self.parts = wanted(self.kind, {key: self.where[key] for key in self.where if key not in given})
-        self.constraints = constraints(self.kind, self.told)
+        self.constraints = constraints(self.kind, self.constraints)
         refuse_impossible(self.kind, self.constraints, self.parts)
         self.tally = Tally()
         self.noise = Noise(self.seed, "sample")
         self.labels = Noise(self.seed, "sample labels")
 
     def blocks(self, n: int) -> Iterator[Any]:
-        """n rows, as DataFrames of at most 1 024.
+        """n rows, as DataFrames of at most 1 024; others with each call, and a tally of their own.
 
         Raises:
             UsageError: E103, hardly any row keeps to the constraints, or is as it is wanted.
         """
-        watched = [(constraint, constraint.watch()) for constraint in self.constraints]
-        broken = {str(constraint): 0 for constraint in self.constraints}
+        self.tally, watch = Tally(), Watch(self.constraints)
         while self.tally.rows < n:
             # without constraints no more rows are drawn than are asked for
-            rows = BLOCK if watched else min(BLOCK, n - self.tally.rows)
+            rows = BLOCK if self.constraints else min(BLOCK, n - self.tally.rows)
             frame = self._frame(self.batch(rows))
-            codes = {c.name: c.codes(frame[c.name]) for c in self.kind.shown} if watched else {}
-            keep = np.ones(len(frame), dtype=bool)
-            for constraint, watch in watched:
-                keeping = np.zeros_like(keep)
-                keeping[keep] = watch({name: cells[keep] for name, cells in codes.items()})
-                broken[str(constraint)] += int((keep & ~keeping).sum())
-                keep &= keeping
-            self._refuse_rare(keep.sum(), broken)
-            frame = frame[keep].head(n - self.tally.rows).reset_index(drop=True)
+            if self.constraints:
+                keep = watch({c.name: c.codes(frame[c.name]) for c in self.kind.shown})
+                self._refuse_rare(int(keep.sum()), watch.broken)
+                frame = frame[keep]
+            frame = frame.head(n - self.tally.rows).reset_index(drop=True)
             self.tally.rows += len(frame)
             if len(frame):
                 yield frame
@@ -180,7 +175,7 @@ class Synthesis:
         Raises:
             UsageError: E103, with the constraint that most rows broke.
         """
-        drawn, rows = self.tally.drawn, self.tally.rows + int(kept)
+        drawn, rows = self.tally.drawn, self.tally.rows + kept
         if drawn < TRIED or rows >= LEAST_KEPT * drawn:
             return
         worst = max(broken, key=lambda name: broken[name])
@@ -217,7 +212,7 @@ class Synthesis:
         px: Any = self.model.likelihood(state, c)
         x = center(px) if self.mean else draw(px, self.noise)[0]
         for part in self.parts:
-            x = part.settle(self.kind, px, x, self.noise)
+            x = part.settle(self.kind, px, x, self.noise, self.mean)
         return x
 
     def _log_mass(self, px: Any) -> Tensor:
