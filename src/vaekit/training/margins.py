@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ def _levels(kind: Table, heads: dict[str, Tensor], there: dict[str, Tensor], dra
         c.name: torch.from_numpy(c.frequencies()).to(heads[c.name]).clamp(min=LEAST) for c in kind.headed
     }
     added = {name: torch.zeros_like(share) for name, share in shares.items()}
-    pairs = [pair for pair in map(lambda t: _pair(kind, t), kind.together) if pair is not None]
+    pairs = [pair for known in kind.together if (pair := _pair(kind, known)) is not None]
     coupled = {name for a, b, _, _ in pairs for name in (a, b)}
     weight = torch.ones(draws) / draws
     for turn in range(ROUNDS):
@@ -131,6 +132,6 @@ def _as_parameters(family: Columns, kind: Table, bits: Tensor, added: dict[str, 
             parts.append(torch.zeros(size))
         else:
             levels = size // width
-            each = [added[column.name] for _, column in zip(range(width), heads)]  # noqa: B905
+            each = [added[column.name] for column in islice(heads, width)]
             parts += [torch.nn.functional.pad(part, (0, levels - len(part))) for part in each]
     return torch.cat(parts)
