@@ -208,6 +208,7 @@ BAD: dict[str, tuple[Callable[[], list[str]], str, int, str]] = {
     "labels of another length": (
         lambda: [*zipped(x=good(), y=np.arange(3)), "--labels", "y"], "E214", 3, "(3,)",
     ),
+    "second stage": (lambda: saved(good(), "--set", "second_stage=mixture"), "E103", 2, "vaekit fit-prior"),
     "unknown kind": (lambda: saved(good(), "--kind", "vektors"), "E103", 2, "did you mean vectors"),
     "unknown preset": (lambda: saved(good(), "--preset", "bta_vae"), "E101", 2, "did you mean beta_vae"),
     "unknown option": (lambda: saved(good(), "--batchsize", "3"), "E102", 2, "did you mean batch_size"),

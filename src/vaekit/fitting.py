@@ -27,6 +27,7 @@ from vaekit.evaluation import evaluate
 from vaekit.evaluation.calibration import calibration, spaced
 from vaekit.objectives import Distortion, Rate, Term, at
 from vaekit.prepare import Data, compose
+from vaekit.priors.fitted_mixture import FittedMixture
 from vaekit.progress import Line
 from vaekit.report import gather, write_report
 from vaekit.signals import Interrupted, Stop, stops
@@ -203,7 +204,7 @@ class Fitting:
         whole = len(self.data.heldout) / max(1, len(self.watched))
         # and neighbours are looked up among training items
         afterwards = 6.0 + self.looking * (2 * whole + (6 if self.config.reference else 4))
-        if table_prior(self.model, self.data.kind, len(self.data.train)) is not None:
+        if self._table_prior() is not None:
             afterwards += SECOND_STAGE * min(1.0, len(self.data.train) / 20_000)
         # at least half of the time is for training, however long reading and measuring took
         budget = max(total - self.before - afterwards, 0.5 * total)
@@ -372,10 +373,16 @@ class Fitting:
         if status == "finished":
             write_report(self.path)
 
+    def _table_prior(self) -> FittedMixture | None:
+        """What is to be fitted to the latents when training ends, not fitted yet."""
+        if self.config.second_stage == "none":
+            return None
+        return table_prior(self.model, self.data.kind, len(self.data.train))
+
     def _second_stage(self) -> None:
         """Fit a mixture to a table's latents, and new rows' margins to those of training, if held-out data gain."""
         kind, seen, seed = self.data.kind, self.data.train, self.config.seed
-        prior = None if self.config.second_stage == "none" else table_prior(self.model, kind, len(seen))
+        prior = self._table_prior()
         if prior is None:
             return
         before = evaluate(self.model, self.watched)["elbo"]

@@ -68,6 +68,13 @@ def _condition(kind: Kind, config: Config) -> None:
         order = sorted(ABOUT, key=lambda name: list(CHAPTERS).index(ABOUT[name].chapter))
         others = [name for name in order if kind.name in ABOUT[name].kinds and not ABOUT[name].experimental]
         raise UsageError("E105", message, hint=f"--preset {', or '.join(others[:3])}")
+    if config.second_stage == "mixture" and (not isinstance(kind, Table) or ABOUT[config.preset].labels):
+        message = (
+            f"second_stage=mixture is for tables without a condition; this is {config.preset} of {kind.name}."
+        )
+        raise UsageError(
+            "E103", message, hint="vaekit fit-prior RUN SOURCE --prior mixture, when training has ended"
+        )
     if ABOUT[config.preset].labels:
         if not kind.condition_width:
             hint = "--labels KEY, or a folder with one sub-folder for each label"
