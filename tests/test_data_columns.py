@@ -253,7 +253,7 @@ def test_the_largest_integers_do_not_change_their_sign():
 def given_of(frame, **told):
     columns = recognise(TableSource(frame), told)
     codes = [column.codes(frame[column.name]) for column in columns]
-    return Given(columns, *combinations(columns, codes)), dict(zip(frame, codes, strict=True))
+    return Given(columns, *combinations(codes)), dict(zip(frame, codes, strict=True))
 
 
 def test_conditions_invert_with_holes_and_rare_categories(rng):

@@ -8,7 +8,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -276,7 +276,7 @@ def _pictures(kind: Kind, x: Any, path: Path) -> np.ndarray:
 
 def _write_folder(path: Path, values: np.ndarray, kind: Kind, x: Any) -> Path:
     """A file for each picture, or one array where the kind has no files of its own."""
-    _refuse_others(path)
+    refuse_others(path)
     with files.folder(path) as place:
         if getattr(kind, "picture", None) is None or x is None:
             write_arrays(place / "values.npy", {"values": values})
@@ -289,23 +289,27 @@ def _write_folder(path: Path, values: np.ndarray, kind: Kind, x: Any) -> Path:
 
 def write_sheets(path: Path, sheets: Mapping[int, np.ndarray]) -> Path:
     """A folder with one picture for each row: number of the row → (n, H, W[, C]) uint8, side by side."""
-    _refuse_others(path)
+    refuse_others(path)
     with files.folder(path) as place:
         for row, pictures in sheets.items():
             files.write(place / f"{row:05d}.png", picture_bytes(grid(pictures, len(pictures))))
     return path
 
 
-def _refuse_others(path: Path) -> None:
+def refuse_others(path: Path, own: Callable[[str], object] = OURS.fullmatch) -> None:
     """A folder is replaced only if there is nothing in it but what was written so before.
 
+    Args:
+        path: The folder.
+        own: Whether a name is one of those.
+
     Raises:
-        UsageError: There is.
+        UsageError: E107, there is something else.
     """
     if not path.exists():
         return
     names = [entry.name for entry in path.iterdir()] if path.is_dir() else [path.name]
-    others = [name for name in names if not OURS.fullmatch(name)]
+    others = [name for name in names if not own(name)]
     if others:
         message = f"there is something else here: {others[0]}; nothing was written."
         raise UsageError("E107", message, where=path, hint="a new folder, or a file with a known suffix")

@@ -142,11 +142,7 @@ def _write_folders(out: Path, x: Any, y: Any, kind: Any, unit: Any) -> None:
     ]
     if bad:
         raise UsageError("E107", f"the label {bad[0]!r} is no name of a folder.", hint="--out with .npz")
-    there = [entry.name for entry in out.iterdir()] if out.is_dir() else [out.name] if out.exists() else []
-    others = [name for name in there if name not in names]
-    if others:
-        message = f"there is something else here: {others[0]}; nothing was written."
-        raise UsageError("E107", message, where=out, hint="a new folder")
+    outputs.refuse_others(out, names.__contains__)
     for name in names:
         rows = np.flatnonzero(words == name)
         outputs.write_items(out / name, x[rows], kind, unit[rows])

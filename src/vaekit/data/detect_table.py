@@ -56,7 +56,7 @@ def detect_table(
     given, label = _roles(source, columns, conditional, reasons)
     chosen = [column for column in columns if column.name in given]
     codes = {column.name: column.codes(source.frame[column.name]) for column in columns}
-    came, shares = combinations(chosen, [codes[column.name] for column in chosen])
+    came, shares = combinations([codes[column.name] for column in chosen])
     together = found_together(columns, codes)
     reasons += [f"{' and '.join(t.columns)}: {len(t.rows)} combinations, kept in new rows." for t in together]
     try:

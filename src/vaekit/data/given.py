@@ -92,13 +92,11 @@ def _same(codes: np.ndarray, code: float) -> np.ndarray:
     return np.isnan(codes) if np.isnan(code) else codes == code
 
 
-def combinations(
-    columns: Sequence[Column], codes: Sequence[np.ndarray]
-) -> tuple[list[list[float | None]], list[float]]:
+def combinations(codes: Sequence[np.ndarray]) -> tuple[list[list[float | None]], list[float]]:
     """The combinations of codes (N,) of some columns and how often each came; none where there are too many.
 
     Example:
-        >>> combinations([None], [np.array([0.0, 1.0, 1.0, np.nan])])
+        >>> combinations([np.array([0.0, 1.0, 1.0, np.nan])])
         ([[0.0], [1.0], [None]], [0.25, 0.5, 0.25])
     """
     if not codes:

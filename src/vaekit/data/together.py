@@ -60,7 +60,7 @@ def found_together(columns: Sequence[Column], codes: Mapping[str, np.ndarray]) -
     found = []
     for a, b in pairs(some, 2):
         if _decides(*some[a], *some[b]) or _decides(*some[b], *some[a]):
-            rows, _ = combinations([None, None], [codes[a], codes[b]])  # type: ignore[list-item]
+            rows, _ = combinations([codes[a], codes[b]])
             found.append(Together([a, b], rows))
     return found
 
