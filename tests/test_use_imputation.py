@@ -20,13 +20,14 @@ import vaekit
 from vaekit import files, presets
 from vaekit.data import Images, Items, Parts, Vectors, detect, read
 from vaekit.data.classes import Classes
-from vaekit.distributions import Joint, Noise
+from vaekit.distributions import Joint, Noise, RowNoise
 from vaekit.errors import CODES, VaekitError
 from vaekit.model import VAE
 from vaekit.operations.impute import Conditional, conditionals, effective
 from vaekit.operations.laplace import WIDENED, laplace
 from vaekit.training import pca_start
 from vaekit.training.factors import factor_analysis
+from vaekit.uses.cells import filled
 from vaekit.uses.imputation import expected, impute, weighted_quantiles, widening
 
 D, L = 5, 2
@@ -170,6 +171,25 @@ def test_identical_rows_get_different_imputations() -> None:
     np.testing.assert_array_equal(found.best[0], found.best[1])
 
 
+def test_the_imputations_of_a_row_are_exchangeable() -> None:
+    """Many rows alike: no imputation is of one proposal only, which its mean over rows would show."""
+    model, kind, _ = linear(broken=True)
+    alike = np.tile([2.0, np.nan, np.nan, np.nan, np.nan], (800, 1))
+    drawn = np.stack(impute(model, kind, alike, n=6, samples=60).draws)[:, :, 1:]  # (6, 800, D − 1)
+    means, error = drawn.mean(1), drawn.std((0, 1)) / np.sqrt(800)
+    assert (np.abs(means - means.mean(0)) < 4 * error).all()
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3])
+def test_very_few_draws_are_draws(samples: int) -> None:
+    model, kind, rows = linear()
+    holes = with_holes(rows[:5])
+    found = impute(model, kind, holes, n=samples, samples=samples)
+    assert len(found.draws) == samples and np.isfinite(found.draws).all() and np.isfinite(found.best).all()
+    with pytest.raises(ValueError, match="one draw or more"):
+        next(conditionals(model, torch.zeros(1, D), samples=0))
+
+
 # ------------------------------------------------------------------ the parts of it
 
 
@@ -189,6 +209,15 @@ def test_members_come_as_often_as_they_weigh() -> None:
     members = found.members(8, Noise(0, "members"))
     assert torch.bincount(members[0], minlength=3).tolist() == [4, 1, 3]
     assert members[1].tolist() == [1] * 8
+
+
+def test_members_come_in_an_order_of_their_own() -> None:
+    found = mixture([[0.25] * 4] * 500, None)
+    members = found.members(4, RowNoise(0, "members", torch.arange(500)))
+    assert (members.sort(1).values == torch.arange(4)).all()
+    torch.testing.assert_close(members.double().mean(0), torch.full((4,), 1.5).double(), atol=0.2, rtol=0)
+    alone = mixture([[0.25] * 4], None).members(4, RowNoise(0, "members", torch.tensor([7])))
+    assert alone[0].tolist() == members[7].tolist()
 
 
 def test_the_most_probable_category_is_that_of_the_mixture() -> None:
@@ -213,7 +242,7 @@ def test_factor_analysis_finds_what_made_the_cells_that_are_there() -> None:
     w, noise = rng.normal(size=(6, 2)), np.array([0.2, 0.4, 0.6, 0.8, 1.0, 1.2])
     x = rng.normal(size=(20_000, 2)) @ w.T + noise * rng.normal(size=(20_000, 6)) + np.arange(6)
     seen = rng.random(x.shape) < 0.6
-    x[~seen] = 1e3  # of no account
+    x[~seen] = np.nan  # of no account
     begin = (torch.from_numpy(rng.normal(size=(6, 2))), torch.ones(6, dtype=torch.float64))
     mean, weights, found = factor_analysis(torch.from_numpy(x), torch.from_numpy(seen).double(), *begin)
     np.testing.assert_allclose(mean.numpy(), np.arange(6), atol=0.08)
@@ -241,6 +270,84 @@ def test_what_was_observed_comes_back_bit_for_bit(dtype: type) -> None:
     pd.testing.assert_frame_equal(filled, pd.DataFrame(best, columns=list("abcde"), index=range(5, 25)))
     masked = np.ma.MaskedArray(np.nan_to_num(holes), mask=~there)
     np.testing.assert_array_equal(impute(model, kind, masked, samples=20).best, best)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [("uint8", 0, 255), ("int64", -(2.0**63), 2.0**63), ("bool", 0, 1), ("float16", -65504, 65504)],
+)
+def test_numbers_that_a_type_cannot_hold_go_to_the_end_of_its_range_and_not_around_it(
+    dtype: str, low: float, high: float
+) -> None:
+    model, _, _ = linear()
+    far = Vectors(D, mean=[0.0] * D, scale=[1.0, 1e30, 1.0, 1.0, 1.0])
+    given = np.ma.MaskedArray(np.ones((8, D), dtype), mask=np.tile(np.arange(D) == 1, (8, 1)))
+    found = impute(model, far, given, n=2, samples=20)
+    for made in (found.best, *found.draws):
+        assert made.dtype == dtype
+        ends = made[:, 1].astype(np.float64)
+        assert (np.isclose(ends, low) | np.isclose(ends, high)).all()
+        assert (np.delete(made, 1, 1) == 1).all()
+    [note] = [note for note in found.notes if "cannot hold" in note]
+    assert dtype in note
+
+
+@pytest.mark.parametrize(
+    ("series", "cells", "dtype", "made"),
+    [
+        (pd.Series([1, None], dtype="float32"), [0.0, 0.1], None, np.float32(0.1)),
+        (pd.Series([1, None], dtype="float32"), [0.0, 1e39], "float64", 1e39),
+        (pd.Series([1, None], dtype="float32"), pd.Series([None, 3], dtype="Int64"), None, 3),
+        (pd.Series([1, None], dtype="Int64"), [0.0, 2.0], None, 2),
+        (pd.Series([1, None], dtype="Int64"), [0.0, 2.5], "Float64", 2.5),
+        (pd.Series([1, None], dtype="UInt8"), [0.0, 200.0], None, 200),
+        (pd.Series([1, None], dtype="UInt8"), [0.0, -200.0], "Int64", -200),
+        (pd.Series([1.0, None]), pd.Series(["10", "20"]), None, 20.0),
+        (pd.Series([1.0, None]), pd.Series(["10", "up"]), pd.Series(["up"]).dtype, "up"),
+        (pd.Series([True, None], dtype="boolean"), pd.Series([None, False]), None, False),
+        (pd.Series([True, None], dtype="boolean"), [0.0, 3.0], "Int64", 3),
+        (pd.Series(["1", None]), [0.0, 2.5], None, "2.5"),
+        (pd.Series(["1", None]), [0.0, 2.0], None, "2"),
+        (pd.Series(["2020-01-05", None]), pd.to_datetime(["2020-01-01", "2020-02-01"]), None, "2020-02-01"),
+        (
+            pd.Series(["a", None], dtype="category"), pd.Series([None, "b"]),
+            pd.CategoricalDtype(pd.Series(["a", "b"])), "b",
+        ),
+        (
+            pd.to_datetime(pd.Series(["2020-01-05T00:00Z", None])),
+            pd.to_datetime(["2020-01-01", "2020-02-01"]), None, pd.Timestamp("2020-02-01", tz="UTC"),
+        ),
+    ],
+)  # fmt: skip
+def test_cells_go_into_a_columns_own_type_where_it_holds_them(
+    series: pd.Series, cells: Any, dtype: Any, made: Any
+) -> None:
+    series.index = pd.Index([7, 7])
+    found = filled(series, cells, np.array([False, True]))
+    assert found.iloc[1] == made and found.dtype == (series.dtype if dtype is None else dtype)
+    assert found.index.equals(series.index) and series.isna().iloc[1]
+
+
+def test_columns_of_arrow_become_real_numbers_of_arrow() -> None:
+    pytest.importorskip("pyarrow")
+    series = pd.Series([1, None], dtype="int32[pyarrow]")
+    found = filled(series, [0.0, 2.5], np.array([False, True]))
+    assert found.dtype == "double[pyarrow]" and found.tolist() == [1.0, 2.5]
+
+
+def test_dates_among_words_are_written_as_those_are() -> None:
+    days = pd.to_datetime(["2020-01-01", "2020-02-01"])
+    found = filled(pd.Series(["05/01/2020", None]), days, np.array([False, True]), "%d/%m/%Y")
+    assert found.tolist() == ["05/01/2020", "01/02/2020"]
+
+
+def test_frames_of_numbers_keep_their_types_where_these_hold_what_is_filled_in() -> None:
+    model, kind, rows = linear()
+    frame = pd.DataFrame(with_holes(rows[:20]).round(), columns=list("abcde"))
+    frame = frame.astype({"a": "Int64", "b": "float32", "c": "Float64", "d": object})
+    best = impute(model, kind, frame, samples=20).best
+    assert best.dtypes.astype(str).tolist() == ["Float64", "float32", "Float64", "object", "float64"]
+    assert best.notna().all().all() and (best[frame.notna()].fillna(0) == frame.fillna(0)).all().all()
 
 
 def mixed(rows: int = 300) -> pd.DataFrame:
@@ -285,6 +392,17 @@ def test_a_table_keeps_its_types_its_cells_and_its_index(table: Any) -> None:
     assert (best["sign"][hole] == np.where(holes["x"][hole] > 0, "up", "down")).mean() > 0.9
     hole = holes["twice"].isna() & holes["x"].notna()
     assert np.abs(best["twice"] - 2 * holes["x"])[hole].mean() < 0.6
+
+
+def test_a_table_of_other_types_than_trainings_is_filled_in_its_own(table: Any) -> None:
+    run, _, holes = table
+    other = holes.drop(columns="name").head(60).astype({"x": "float32", "day": str, "count": "float16"})
+    other["day"] = other["day"].where(holes["day"].notna(), None)
+    other["twice"] = other["twice"].round().astype("Int64")
+    best = impute(run.model, run.kind, other, samples=20).best
+    assert best.notna().all().all()
+    assert best[["x", "count", "twice"]].dtypes.astype(str).tolist() == ["float32", "float16", "Float64"]
+    assert best["day"].str.fullmatch(r"\d{4}-\d\d-\d\d").all()
 
 
 def test_a_tables_imputations_and_intervals(table: Any) -> None:
@@ -364,6 +482,11 @@ MISTAKES = {
     ),
     "both": (lambda: linear()[:2], np.zeros((2, D)), {"n": 2, "interval": 0.9}, "E103", "exclude"),
     "no probability": (lambda: linear()[:2], np.zeros((2, D)), {"interval": 90.0}, "E103", "between 0 and 1"),
+    "no draws": (lambda: linear()[:2], np.zeros((2, D)), {"samples": 0}, "E103", "one draw or more"),
+    "far off": (
+        lambda: linear()[:2], np.array([[0.0, np.nan, 0, 0, 0], [0, 0, 0, 0, 0], [0, np.nan, 1e30, 0, 0]]),
+        {"n": 2}, "E206", "rows 2",
+    ),
     "no imputations": (lambda: linear()[:2], np.zeros((2, D)), {"n": 0}, "E103", "n = 0"),
     "another width": (lambda: linear()[:2], np.zeros((2, D + 1)), {}, "E212", "rows of 5 numbers"),
     "infinite": (lambda: linear()[:2], np.full((2, D), np.inf), {}, "E206", "infinity"),
@@ -411,6 +534,21 @@ def test_the_command_writes_what_was_asked_for(table: Any, tmp_path: Path) -> No
     assert code == 0 and (low["x"] <= high["x"]).all()
     code, _, err = call(*words, "--intervals", "0.9", "--n", "2")
     assert code == 2 and err.startswith(f"E103 {CODES['E103']}: ")
+
+
+def test_digits_that_are_words_to_the_model_are_written_as_they_came(tmp_path: Path) -> None:
+    codes = np.random.default_rng(0).choice(["10", "20", "30"], 80).astype(object)
+    frame = pd.DataFrame({"x": np.arange(80.0) + 0.5, "code": codes})
+    run = vaekit.fit(frame, steps=5, latent=1, out=tmp_path / "t", **FAST)
+    frame.loc[::7, "code"] = None
+    frame.to_csv(tmp_path / "holes.csv", index=False)
+    code, *_ = call(
+        "impute", run.path, tmp_path / "holes.csv", "--out", tmp_path / "full.csv", "--samples", 20
+    )
+    full = pd.read_csv(tmp_path / "full.csv", dtype=str)["code"]
+    assert (
+        code == 0 and set(full) <= {"10", "20", "30"} and (full == frame["code"])[frame["code"].notna()].all()
+    )
 
 
 def test_arrays_keep_their_form_on_the_command_line(tmp_path: Path) -> None:

@@ -86,8 +86,8 @@ def write_filled(path: Path, values: Any, kind: Any) -> None:
 
 
 def _whole(frame: Any, kind: Any) -> Any:
-    """Whole numbers written as such: beside empty cells pandas had read them as 60.0."""
-    whole = [c.name for c in kind.columns if c.word == "integer" and c.name in frame]
+    """Whole numbers written as such, categories too: beside empty cells pandas had read them as 60.0."""
+    whole = [c.name for c in kind.columns if c.word != "number" and c.name in frame]
     there = [
         name for name in whole if frame[name].dtype.kind == "f" and (frame[name].dropna() % 1 == 0).all()
     ]

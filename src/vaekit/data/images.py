@@ -14,6 +14,7 @@ from vaekit.data.batch import Batch
 from vaekit.data.checks import check_dtype, finite
 from vaekit.data.kind import Kind
 from vaekit.data.labels import labelled
+from vaekit.data.layouts import channels_first, channels_last
 from vaekit.data.levels import as_array, storage, to_storage
 from vaekit.distributions import (
     MEAN,
@@ -131,24 +132,32 @@ class Images(Kind):
         """
         array = as_array(values)
         check_dtype(array.dtype)
-        array = finite(self._with_channels(array))
+        array = finite(self.planes(array))
         # a channels-last array stays as it lies, seen with its axes moved
         stored = to_storage(array, self.levels) if self.white is None else array.astype(np.float32)
         return torch.from_numpy(stored if stored.flags.writeable else stored.copy())
 
-    def _with_channels(self, array: np.ndarray) -> np.ndarray:
-        """Any accepted layout as (N, C, H, W)."""
-        last, first = (self.height, self.width, self.channels), self.shape
-        plain = (self.height, self.width) if self.channels == 1 else None
-        if 0 in array.shape:
-            raise DataError("E202", f"there is nothing in this array: its shape is {array.shape}.")
-        if plain and array.shape[-2:] == plain and array.ndim in (2, 3):
-            return array.reshape(-1, *first)
-        if array.shape[-3:] == last and array.ndim in (3, 4):
-            return np.moveaxis(array.reshape(-1, *last), -1, 1)
-        if array.shape[-3:] == first and array.ndim in (3, 4):
-            return array.reshape(-1, *first)
-        raise self._other_shape(array.shape)
+    def planes(self, array: np.ndarray) -> np.ndarray:
+        """Any accepted layout as planes of channels, a view where it can be.
+
+        Args:
+            array: As `store` takes it.
+
+        Returns:
+            (N, C, H, W).
+
+        Raises:
+            DataError: E202 there is nothing in it, E212 another shape.
+
+        Example:
+            >>> Images(3, 8, 9).planes(np.zeros((2, 8, 9, 3))).shape
+            (2, 3, 8, 9)
+        """
+        size = (self.height, self.width)
+        found = channels_first(array, self.channels, lambda height, width: (height, width) == size)
+        if found is None:
+            raise self._other_shape(array.shape)
+        return found
 
     def _other_shape(self, came: tuple[int, ...]) -> DataError:
         size = f"{self.height}x{self.width}"
@@ -189,11 +198,11 @@ class Images(Kind):
             (B, H, W) for one channel, else (B, H, W, C): uint8, uint16, or float32 where there are no levels.
         """
         if self.white is not None:
-            return _channels_last(x.detach().cpu().float().mul(self.white).numpy())
+            return channels_last(x.detach().cpu().float().mul(self.white).numpy())
         unit = x.detach().cpu().float().clamp(0, 1)
         if self.levels == 0:
-            return _channels_last(unit.numpy())
-        return _channels_last((unit * self.top).round().numpy().astype(storage(self.levels)))
+            return channels_last(unit.numpy())
+        return channels_last((unit * self.top).round().numpy().astype(storage(self.levels)))
 
     def picture(self, x: Tensor) -> np.ndarray:
         """The model's values as 8-bit images to look at, whatever the levels of the data.
@@ -205,7 +214,7 @@ class Images(Kind):
             (B, H, W) for one channel, else (B, H, W, C), uint8.
         """
         unit = x.detach().cpu().float().clamp(0, 1)
-        return _channels_last((unit * 255).round().numpy().astype(np.uint8))
+        return channels_last((unit * 255).round().numpy().astype(np.uint8))
 
     def encoder(self, outputs: int, condition: int = 0) -> nn.Module:
         if math.prod(self.shape) <= MLP_VALUES:
@@ -280,8 +289,3 @@ def default_family(levels: int, binarize: Binarize = "none") -> Family:
     if levels == 2 or binarize != "none":
         return Bernoulli()
     return Gaussian(Shared(UNIT_SCALE)) if levels == 0 else DiscretizedLogistic(levels)
-
-
-def _channels_last(images: np.ndarray) -> np.ndarray:
-    """(B, C, H, W) to (B, H, W, C), and (B, 1, H, W) to (B, H, W)."""
-    return images[:, 0] if images.shape[1] == 1 else np.ascontiguousarray(np.moveaxis(images, 1, -1))

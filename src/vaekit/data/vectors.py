@@ -111,12 +111,27 @@ class Vectors(Kind):
         """
         array = as_array(values)
         check_dtype(array.dtype)
-        rows = finite(self._as_rows(array), holes=True)
+        rows = finite(self.as_rows(array), holes=True)
         self._check_range(observed(rows))
         stored = np.ascontiguousarray(rows, dtype=_storage(rows))
         return torch.from_numpy(stored if stored.flags.writeable else stored.copy())
 
-    def _as_rows(self, array: np.ndarray) -> np.ndarray:
+    def as_rows(self, array: np.ndarray) -> np.ndarray:
+        """Any accepted layout as rows, a view where it can be.
+
+        Args:
+            array: (N, D), one row (D,), or (N, …) of D values each.
+
+        Returns:
+            (N, D).
+
+        Raises:
+            DataError: E202 there is nothing in it, E212 another number of columns.
+
+        Example:
+            >>> Vectors(4).as_rows(np.zeros((3, 2, 2))).shape
+            (3, 4)
+        """
         if 0 in array.shape:
             raise DataError("E202", f"there is nothing in this array: its shape is {array.shape}.")
         if array.shape == (self.dim,):

@@ -62,9 +62,10 @@ class Conditional:
         return self.expectation(self.px.mean)
 
     def members(self, n: int, noise: Noise) -> Tensor:
-        """n members of each datum drawn with probability w_k, (b, n) places among the K.
+        """n members of each datum drawn with probability w_k, (b, n) places among the K, in an order drawn for each.
 
-        One uniform number serves all n (systematic resampling): each member comes ⌊n w_k⌋ or ⌈n w_k⌉ times.
+        One uniform number serves all n (systematic resampling): each member comes ⌊n w_k⌋ or ⌈n w_k⌉ times. It walks
+        along the members, which lie by what proposed them: unshuffled, the first draws would all be of one proposal.
 
         Source: Kitagawa (1996), Monte Carlo filter and smoother for non-Gaussian nonlinear state space models.
         """
@@ -72,7 +73,8 @@ class Conditional:
         edges = edges / edges[:, -1:]
         start = noise.uniform((len(edges), 1), edges)
         marks = (torch.arange(n, dtype=edges.dtype) + start) / n  # (b, n)
-        return torch.searchsorted(edges, marks).clamp(max=edges.shape[1] - 1)
+        places = torch.searchsorted(edges, marks).clamp(max=edges.shape[1] - 1)
+        return places.gather(1, noise.uniform(places.shape, edges).argsort(1))
 
 
 @torch.no_grad()
@@ -92,15 +94,17 @@ def conditionals(
         x: (B, *shape) data in the model's space.
         c: (B, A) condition.
         mask: (B, *shape) true where observed; None where all is.
-        samples: K.
+        samples: K, at least 1.
         seed: Of the draws.
         keys: (B,) a key for each datum, so that its draws do not depend on its neighbours; its place by default.
 
     Yields:
-        Mixtures of data that together are all, each once; in which order is not said.
+        Mixtures of data that together are all, each once, in no fixed order. Where what was observed is so far off
+        that it has no finite density, weights are NaN.
 
     Raises:
-        ValueError: The codes are deterministic, or the likelihood couples its values, so that none can be left out.
+        ValueError: There are no draws, the codes are deterministic, or the likelihood couples its values, so that none
+            can be left out.
 
     Example:
         >>> from vaekit import presets
@@ -111,12 +115,14 @@ def conditionals(
         >>> found.mean.shape, 1 <= float(found.effective) <= 50
         (torch.Size([1, 3]), True)
     """
+    if samples < 1:
+        raise ValueError(f"a mixture needs one draw or more, not {samples}")
     keys = torch.arange(len(x)) if keys is None else keys
     seen = torch.ones_like(x, dtype=torch.bool) if mask is None else mask.bool()
-    both = len(x) > 0 and movable(model, x[:1], None if c is None else c[:1], seen[:1])
+    has_mode = len(x) > 0 and movable(model, x[:1], None if c is None else c[:1], seen[:1])
     for rows in torch.arange(len(x)).split(CHUNK):
         own = None if c is None else c[rows]
-        q = _proposal(model, x[rows], own, seen[rows]) if both else None
+        q = _proposal(model, x[rows], own, seen[rows]) if has_mode else None
         data = _Data(model, rows, x[rows], own, seen[rows], keys[rows], q, seed)
         pilot = torch.cat(
             [effective(log_weight) for _, _, log_weight in data.drawn(torch.arange(len(rows)), PILOT)]
@@ -188,7 +194,11 @@ class _Data:
 
 
 def _from(every: list[MultivariateNormal], part: Tensor, samples: int, noise: Noise) -> tuple[Tensor, Tensor]:
-    """Draws of some rows from each of the Gaussians, (b, K, L), and log of the density of their mixture, (b, K)."""
+    """Draws of some rows from each of the Gaussians, (b, K, L), and log of the density of their mixture, (b, K).
+
+    Of fewer draws than there are Gaussians, the first ones give one each.
+    """
+    every = every[:samples]
     counts = [samples // len(every) + (i < samples % len(every)) for i in range(len(every))]
     loc = [q.loc[part].unsqueeze(1) for q in every]  # (b, 1, L)
     tril = [q.scale_tril[part].unsqueeze(1) for q in every]
@@ -201,6 +211,5 @@ def _from(every: list[MultivariateNormal], part: Tensor, samples: int, noise: No
         MultivariateNormal(center, scale_tril=lower, validate_args=False).log_prob(z).double()
         + math.log(count / samples)
         for center, lower, count in zip(loc, tril, counts, strict=True)
-        if count
     ]
     return z, torch.stack(each).logsumexp(0)

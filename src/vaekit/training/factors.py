@@ -38,7 +38,7 @@ def factor_analysis(x: Tensor, seen: Tensor, weights: Tensor, noise: Tensor) -> 
         >>> bool(mean.abs().max() < 1e-6), bool((noise < 0.2).all())
         (True, True)
     """
-    x, count = x * seen, seen.sum(0)
+    x, count = torch.where(seen > 0, x, 0.0), seen.sum(0)  # NaN × 0 is NaN
     mean = x.sum(0) / count.clamp(min=1)
     spread = (((x - mean) * seen).square().sum(0) / count.clamp(min=1)).clamp(min=1e-12)
     variance = torch.maximum(noise.square(), SMALLEST**2 * spread)

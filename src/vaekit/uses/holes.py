@@ -19,6 +19,7 @@ from vaekit.data.levels import as_array
 from vaekit.data.parts import missing
 from vaekit.data.quantiles import on_grid
 from vaekit.errors import DataError
+from vaekit.uses.cells import filled
 
 
 class Holes(ABC):
@@ -34,16 +35,17 @@ class Holes(ABC):
 
     @property
     def count(self) -> int:
+        """How many holes there are."""
         return int(self.where.sum())
 
     @property
     def any_in_row(self) -> np.ndarray:
-        """(N,)."""
+        """(N,) true where a row has a hole."""
         return np.asarray(self.where.reshape(len(self.where), -1).any(1))
 
     @property
     def all_in_row(self) -> np.ndarray:
-        """(N,)."""
+        """(N,) true where a row is nothing but holes."""
         return np.asarray(self.where.reshape(len(self.where), -1).all(1))
 
     @abstractmethod
@@ -98,8 +100,8 @@ class _ArrayHoles(Holes):
     def _rows(self, array: np.ndarray) -> np.ndarray:
         """A view of the array in the model's own shape."""
         if isinstance(self.kind, Images):
-            return self.kind._with_channels(array)
-        return self.kind._as_rows(array)
+            return self.kind.planes(array)
+        return self.kind.as_rows(array)
 
     def items(self) -> Items:
         mask = torch.from_numpy(~self.where)
@@ -135,9 +137,7 @@ class _ArrayHoles(Holes):
     def _as_came(self, array: np.ndarray) -> Any:
         if hasattr(self.given, "iloc"):
             columns = {
-                name: self.given.iloc[:, i]
-                .where(~self.where[:, i], array[:, i])
-                .astype(self.given.dtypes.iloc[i])
+                name: filled(self.given.iloc[:, i], array[:, i], self.where[:, i])
                 for i, name in enumerate(self.given.columns)
             }
             return type(self.given)(columns, index=self.given.index)
@@ -148,9 +148,20 @@ class _ArrayHoles(Holes):
         came = (
             np.ma.getdata(self.given) if isinstance(self.given, np.ma.MaskedArray) else np.asarray(self.given)
         )
-        whole = np.rint(array) if came.dtype.kind in "bui" else array
-        holes = np.isnan(self.array)
-        return np.where(holes, whole, came).astype(came.dtype) if came.dtype.kind in "buif" else array
+        if came.dtype.kind not in "buif":
+            return array
+        holes, made = np.isnan(self.array), came.copy()
+        made[holes] = self._within(array[holes], came.dtype)
+        return made
+
+    def _within(self, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Values in the range of a type, which would wrap around at its ends, and rounded if it is one of integers."""
+        whole = np.rint(array) if dtype.kind in "bui" else array
+        low, high = _range(dtype)
+        if (whole < low).any() or (whole > high).any():
+            note = f"what {dtype} cannot hold was brought to the ends of its range, {low:g} and {high:g}."
+            self.notes += [] if note in self.notes else [note]
+        return whole.clip(low, high)
 
 
 class _TableHoles(Holes):
@@ -191,7 +202,10 @@ class _TableHoles(Holes):
                 continue
             whole = np.full(len(self.frame), np.nan)
             whole[index[here]] = self._stepped(column, codes[here, i])
-            changed[column.name] = _filled(self.frame[column.name], column.cells(whole), ~np.isnan(whole))
+            form = column.form if isinstance(column, Number) else ""
+            changed[column.name] = filled(
+                self.frame[column.name], column.cells(whole), ~np.isnan(whole), form
+            )
         made = self.frame.assign(**changed)
         return made if self.index is None else made.set_axis(self.index, axis=0)
 
@@ -263,22 +277,16 @@ def _floats(data: Any) -> bool:
     return as_array(np.ma.getdata(data) if isinstance(data, np.ma.MaskedArray) else data).dtype.kind == "f"
 
 
+def _range(dtype: np.dtype) -> tuple[float, float]:
+    """The smallest and the largest value of a type that are float64 too: 2⁶³ − 1 is none, and 2⁶³ no int64."""
+    if dtype.kind == "b":
+        return 0.0, 1.0
+    if dtype.kind == "f":
+        return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
+    low, high = float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+    return low, high if int(high) <= np.iinfo(dtype).max else float(np.nextafter(high, 0))
+
+
 def _nearest(known: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """The known value next to each code."""
     return known[np.abs(codes[:, None] - known).argmin(1)]
-
-
-def _filled(series: Any, cells: Any, here: np.ndarray) -> Any:
-    """A column with cells in some places, in its own type; one that was all empty gets the training column's."""
-    import pandas as pd
-
-    if series.isna().all() and here.all():
-        return cells
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        new = [value for value in pd.unique(cells[here]) if value not in series.cat.categories]
-        series = series.cat.add_categories(new)
-    elif series.dtype.kind in "Mm" and cells.dtype != series.dtype:
-        cells = cells.astype(series.dtype)
-    made = series.copy()
-    made[here] = cells[here].astype(object) if made.dtype == object else cells[here]
-    return made

@@ -22,6 +22,7 @@ from vaekit.data.columns import Number
 from vaekit.distributions import Joint, Noise, RowNoise, center, content_keys, draw
 from vaekit.distributions.flattened import Flattened
 from vaekit.errors import UsageError
+from vaekit.evaluation.likelihood import check_finite
 from vaekit.model import VAE
 from vaekit.operations.impute import Conditional, conditionals
 from vaekit.uses.holes import Holes, holes_of
@@ -81,26 +82,21 @@ def impute(
 
     Raises:
         UsageError: E103 an argument is out of its range, E106 the model has no p(x_mis | x_obs), E108 another kind.
-        DataError: The data are not of this kind.
+        DataError: The data are not of this kind; E206 there are values so far off that they have no finite likelihood.
     """
     _check(model, kind, n, interval, samples)
     holes = holes_of(_holed(kind), data)
-    notes = _notes(kind, holes, trained)
     rows = torch.from_numpy(np.flatnonzero(holes.any_in_row))
     wider = 1.0 if trained is None else widening(trained * observed, _parameters(model, holes))
     values = _values(model, _summary(kind, wider), holes, rows, n or 0, interval, samples, seed)
-    effective = values.effective.numpy()
-    coarse = int((effective < min(LOW, samples / 4)).sum())
-    if coarse:
-        notes.append(
-            f"{coarse} of {len(effective)} rows with holes rest on fewer than {LOW:.0f} effective draws: "
-            "their figures are coarse; more --samples make them finer."
-        )
+    check_finite(torch.ones(len(holes.where), dtype=torch.float64).index_copy(0, rows, values.effective))
     low, high = (
         (None, None) if interval is None else (holes.filled(rows, end, ends=True) for end in values.ends)
     )
     draws = [holes.filled(rows, one) for one in values.draws]
     best = holes.filled(rows, values.best)
+    effective = values.effective.numpy()
+    notes = [*_notes(kind, holes, trained), *_coarse(effective, samples)]
     return Imputed(best, draws, low, high, holes.count, effective, samples, notes)
 
 
@@ -120,6 +116,10 @@ def _check(model: VAE, kind: Kind, n: int | None, interval: float | None, sample
     if not model.bottleneck.stochastic:
         raise UsageError(
             "E106", "this model's codes have no distribution to draw from.", hint="--preset iwae"
+        )
+    if samples < 1:
+        raise UsageError(
+            "E103", f"samples = {samples}: each row needs one draw or more.", hint="--samples 1000"
         )
     if n is not None and interval is not None:
         raise UsageError("E103", "n and interval exclude each other.", hint="ask twice")
@@ -147,6 +147,12 @@ def _notes(kind: Kind, holes: Holes, trained: int | None) -> list[str]:
             f"the model was trained on {trained} items: that says little; train on {FEW_ROWS} or more."
         )
     return notes
+
+
+def _coarse(effective: np.ndarray, samples: int) -> list[str]:
+    count = int((effective < min(LOW, samples / 4)).sum())
+    told = f"{count} of {len(effective)} rows with holes rest on fewer than {LOW:.0f} effective draws: "
+    return [told + "their figures are coarse; more --samples make them finer."] if count else []
 
 
 @dataclass
@@ -215,6 +221,8 @@ def _values(
             for found in _possible(conditionals(model, batch.x, batch.c, mask, samples, seed, keys)):
                 at = (start + found.rows).numpy()
                 effective[at] = found.effective
+                if not bool(found.effective.isfinite().all()):
+                    continue  # `impute` refuses all such rows in the end, and names them
                 noise = RowNoise(seed, "impute values", keys[found.rows])
                 own = RowNoise(seed, "imputations", rows[at])
                 best[at] = summary.best(found, noise)
