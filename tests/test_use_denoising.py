@@ -240,8 +240,22 @@ def test_each_scale_of_pictures_is_known_by_its_values() -> None:
     for y, white in ((unit, 1.0), (255 * unit, 255.0), ((255 * unit).astype(np.uint8), 255.0)):
         found = denoising._pictures(kind, y, Seen(), "", False)
         assert found.white == white and np.allclose(found.mean, y, rtol=1e-4)
+    bits = unit > 0.5
+    for white in (255.0, None):  # a truth value says white, whatever number stands for it in training
+        kind = Images(1, 8, 8, levels=0, white=white, family=Gaussian(Fixed(0.1)))
+        found = denoising._pictures(kind, bits, Seen(), "", False)
+        assert found.white == 1 and np.allclose(found.mean, bits)
     with pytest.raises(VaekitError, match="white is 1"):
         denoising._pictures(Images(1, 8, 8, levels=0), 255 * unit, Seen(), "", False)
+
+
+def test_a_picture_is_that_of_a_row_of_its_file(tmp_path: Path, trained: Any) -> None:
+    np.save(tmp_path / "y.npy", y := noisy(blobs(3)))
+    one = trained.denoise(f"{tmp_path / 'y.npy'}#1", samples=3)
+    assert np.array_equal(one.noisy, y[1:2].astype(np.float32))
+    with pytest.raises(VaekitError, match="there is no row 3") as error:
+        trained.denoise(f"{tmp_path / 'y.npy'}#3", samples=3)
+    assert error.value.code == "E103"
 
 
 def test_patches_are_squares_of_the_pictures_with_their_labels() -> None:
@@ -406,6 +420,7 @@ def test_pictures_that_cannot_be_denoised_are_named_with_what_to_do(trained: Any
         (trained, np.zeros((0, 16, 16)), {}, "E202", ""),
         (trained, y, {"noise": "poisson:30"}, "E203", "never negative"),
         (trained, y, {"samples": 1}, "E103", "two draws"),
+        (trained, y, {"steps": -1}, "E103", "--steps -1"),
         (of_clean, y, {}, "E103", "--noise gaussian:25"),
     ]
     for run, data, options, code, word in wrong:
@@ -424,7 +439,7 @@ def test_models_that_cannot_denoise_say_so(tmp_path: Path) -> None:
     plain = vaekit.fit(
         noisy(blobs(30)), preset="autoencoder", likelihood="gaussian:25", out=tmp_path / "a", **tiny
     )
-    with pytest.raises(VaekitError, match="no draws") as error:
+    with pytest.raises(VaekitError, match="no posterior to draw from") as error:
         plain.denoise(noisy(blobs(2)))
     assert error.value.code == "E106"
 

@@ -60,7 +60,8 @@ def denoise(
         Mean and standard deviation, (B, *shape) each.
 
     Raises:
-        ValueError: The codes are deterministic, there are fewer than two draws, or steps cannot change the codes.
+        ValueError: The codes are deterministic, there are fewer than two draws or than no steps, or steps cannot change
+            the codes.
 
     Source: Prakash, Krull, Jug (2021), Fully unsupervised diversity denoising, arXiv:2006.06072 (the mean of draws);
         Kim, Wiseman, Miller, Sontag, Rush (2018), Semi-amortized variational autoencoders, arXiv:1802.02550 (steps).
@@ -69,6 +70,8 @@ def denoise(
         raise ValueError("this model's codes are deterministic: there is no posterior to draw signals from")
     if samples < 2:
         raise ValueError(f"a spread needs two draws or more, not {samples}")
+    if steps < 0:
+        raise ValueError(f"steps is 0 or more, not {steps}")
     rows = torch.arange(len(y)) if rows is None else rows
     h = model.features(y, c, mask)
     if steps:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import torch
 from torch import Tensor
 
 from vaekit import operations
-from vaekit.data import Images, Kind, TableSource, Vectors, as_vectors, read, split_row
+from vaekit.data import Images, Kind, TableSource, Vectors, as_vectors, item, read, split_row
 from vaekit.data.checks import check_dtype, finite
+from vaekit.data.layouts import channels_first, channels_last
 from vaekit.data.levels import NOISIEST, as_array, bad_scale
 from vaekit.data.likelihoods import EIGHT_BIT, NoiseModel, known_noise, speaks_of_noise
 from vaekit.distributions import Family, Fixed, Photons, SignalDependent, content_keys
@@ -27,6 +29,7 @@ from vaekit.model import VAE
 
 OVERLAP = 0.25  # of a tile's side, at least
 TILES = 32  # denoised at once
+MOST_CHANNELS = 4  # an axis as short as that is no side of a picture
 STEPS = 200  # for each item, where the noise is not the one that the model was trained with
 
 Clean = Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]  # (B, *shape) and its mask → mean and std
@@ -80,24 +83,23 @@ def denoise(
         image_size: Bring image files to this size first.
 
     Raises:
-        UsageError: E103 there is no such noise, or the model knows none and none was told, E106 there is no posterior
-            that could be drawn from or improved, E108 neither pictures nor rows.
+        UsageError: E103 there is no such noise, the model knows none and none was told, or samples or steps are too
+            few, E106 there is no posterior that could be drawn from or improved, E108 neither pictures nor rows.
         DataError: E212 smaller than the model's pictures, or of other channels, E203 values that the noise cannot give.
     """
     told = None if noise is None else known_noise(noise)
     own: Family = getattr(model.decoder, "family", kind.family)
-    _check(model, kind, own, told, samples)
-    other = told is not None and str(told) != described(own, kind)
-    scales = _scales(kind)
+    _check(model, kind, own, told, samples, steps)
+    other = None if told is None or str(told) == described(own, kind) else told
+    given = None if other is None else partial(other.given, scales=_scales(kind))
+    steps = steps if steps is not None else STEPS if other else 0
 
     def clean(y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         labelled = kind.conditional and kind.labels
         c = kind.condition(torch.full((len(y),), -1)) if labelled else None
-        given = (lambda s: told.given(s, scales)) if told is not None and other else None
         return operations.denoise(
-            model, y, c, mask, noise=given, samples=samples, seed=seed, rows=content_keys(y),
-            steps=(STEPS if other else 0) if steps is None else steps,
-        )  # fmt: skip
+            model, y, c, mask, noise=given, samples=samples, steps=steps, seed=seed, rows=content_keys(y)
+        )
 
     values = _read(source, kind, image_size)
     word = str(told) if told is not None else described(own, kind)
@@ -128,12 +130,14 @@ def described(family: Family, kind: Kind) -> str:
     return f"{name}:{size:.6g}" if isinstance(scale, Fixed) else f"{name}, learned: {size:.3g}"
 
 
-def _check(model: VAE, kind: Kind, own: Family, told: NoiseModel | None, samples: int) -> None:
+def _check(
+    model: VAE, kind: Kind, own: Family, told: NoiseModel | None, samples: int, steps: int | None
+) -> None:
     if not isinstance(kind, Images | Vectors):
         message = f"pictures and rows of numbers are denoised, and this model is of {kind.name}."
         raise UsageError("E108", message, hint="vaekit impute fills what is missing in tables")
     if not model.bottleneck.stochastic or (told is not None and model.bottleneck.discrete):
-        message = "this model's codes are no draws from a posterior that noise could be held against."
+        message = "this model has no posterior to draw from, so noise cannot be held against it."
         raise UsageError("E106", message, hint="train with --preset top_down_vae, or vae")
     if told is not None and told.name == "poisson" and not isinstance(kind, Images):
         raise UsageError("E103", "noise of photons is for pictures.", hint="--noise gaussian:SIGMA")
@@ -143,6 +147,8 @@ def _check(model: VAE, kind: Kind, own: Family, told: NoiseModel | None, samples
         raise UsageError("E103", message, hint=hint)
     if samples < 2:
         raise UsageError("E103", f"--samples {samples}: a spread needs two draws or more.")
+    if steps is not None and steps < 0:
+        raise UsageError("E103", f"--steps {steps}: 0 or more are possible.", hint="--steps 200")
 
 
 def _scales(kind: Kind) -> list[float]:
@@ -153,13 +159,10 @@ def _scales(kind: Kind) -> list[float]:
 def _read(source: Any, kind: Kind, image_size: int | None) -> np.ndarray:
     if not isinstance(source, str | Path):
         return as_array(source)
-    place, row = split_row(str(source))
-    found = read(place, image_size=image_size if isinstance(kind, Images) else None)
-    found = as_vectors(found) if isinstance(found, TableSource) else found
-    values = np.asarray(found.values)
-    if row is not None and not 0 <= row < len(values):
-        raise UsageError("E103", f"there is no row {row}: it has rows 0 to {len(values) - 1}.", where=place)
-    return values if row is None else values[row : row + 1]
+    _, row = split_row(str(source))
+    reader = read if row is None else item
+    found = reader(str(source), image_size=image_size if isinstance(kind, Images) else None)
+    return np.asarray((as_vectors(found) if isinstance(found, TableSource) else found).values)
 
 
 # ---------------------------------------------------------------------- rows
@@ -197,38 +200,40 @@ def _pictures(kind: Images, values: np.ndarray, clean: Clean, word: str, photons
             total[cut] += weight
     mean, std = white * mean / total, white * np.sqrt(variance / total)
     tiles = len(sides[0]) * len(sides[1])
-    return Denoised(_last(mean), _last(std), _last(y), word, white, tiles)
+    return Denoised(channels_last(mean), channels_last(std), channels_last(y), word, white, tiles)
 
 
 def _planes(kind: Images, values: np.ndarray) -> np.ndarray:
     """Any layout of pictures of any size as (N, C, H, W), none smaller than the model's."""
-    channels, shape = kind.channels, values.shape
-    if 0 in shape:
-        raise DataError("E202", f"there is nothing in this array: its shape is {shape}.")
-    if channels == 1 and values.ndim in (2, 3) and shape[-1] > 4:
-        found = values.reshape(-1, 1, *shape[-2:])
-    elif values.ndim in (3, 4) and shape[-1] == channels:
-        found = np.moveaxis(values.reshape(-1, *shape[-3:]), -1, 1)
-    elif values.ndim in (3, 4) and shape[-3] == channels:
-        found = values.reshape(-1, *shape[-3:])
-    else:
-        colour = "grey" if channels == 1 else f"of {channels} channels"
-        message = f"the model's pictures are {colour}, and an array of shape {shape} holds others."
-        hint = "bring them to the model's channels, or train on such pictures"
-        raise DataError("E212", message, hint=hint)
-    if found.shape[2] < kind.height or found.shape[3] < kind.width:
-        message = f"pictures of {found.shape[2]}x{found.shape[3]} are smaller than the model's, "
-        message += f"{kind.height}x{kind.width}: a tile does not fit."
-        smaller = min(found.shape[2:])
-        raise DataError(
-            "E212", message, hint=f"train on pieces of at most {smaller}x{smaller}: --patch {smaller}"
-        )
+    found = channels_first(
+        values, kind.channels, lambda high, wide: high >= kind.height and wide >= kind.width
+    )
+    if found is None:
+        raise _other_pictures(kind, values)
     return finite(found)
+
+
+def _other_pictures(kind: Images, values: np.ndarray) -> DataError:
+    """E212: smaller than the model's, or of other channels."""
+    small = channels_first(values, kind.channels, lambda high, wide: min(high, wide) > MOST_CHANNELS)
+    if small is None:
+        colour = "grey" if kind.channels == 1 else f"of {kind.channels} channels"
+        message = f"the model's pictures are {colour}, and an array of shape {values.shape} holds others."
+        return DataError(
+            "E212", message, hint="bring them to the model's channels, or train on such pictures"
+        )
+    high, wide = small.shape[2:]
+    message = f"pictures of {high}x{wide} are smaller than the model's, {kind.height}x{kind.width}: "
+    message += "a tile does not fit."
+    side = min(high, wide)
+    return DataError("E212", message, hint=f"train on pieces of at most {side}x{side}: --patch {side}")
 
 
 def _white(kind: Images, values: np.ndarray) -> float:
     """The value that stands for white in what came: of floats, 1 where they look like it."""
-    if values.dtype.kind in "bui":
+    if values.dtype.kind == "b":
+        return 1.0
+    if values.dtype.kind in "ui":
         return float(np.iinfo(values.dtype).max if kind.top == 1 and kind.levels != 2 else kind.top)
     high = float(values.max())
     if kind.top == 1 and high > NOISIEST:
@@ -256,11 +261,6 @@ def _window(side: int) -> np.ndarray:
 def _cut(place: tuple[int, int, int], kind: Images) -> tuple[Any, ...]:
     i, top, left = place
     return (i, slice(None), slice(top, top + kind.height), slice(left, left + kind.width))
-
-
-def _last(planes: np.ndarray) -> np.ndarray:
-    """(N, C, H, W) to (N, H, W) for one channel, else (N, H, W, C)."""
-    return planes[:, 0] if planes.shape[1] == 1 else np.moveaxis(planes, 1, -1)
 
 
 def shown(found: Denoised, kind: Images) -> Iterator[np.ndarray]:
