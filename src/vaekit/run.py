@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vaekit import config as configuration
 from vaekit import files, operations, persistence
-from vaekit.data import Batch, Items, Kind, Parts, Table, read, split_row
+from vaekit.data import Batch, Items, Kind, Parts, Table, item, read, split_row
 from vaekit.data.checks import finite
 from vaekit.distributions import MEAN, Noise
 from vaekit.errors import DataError, FileError, UsageError, VaekitError, nearest
@@ -107,10 +107,10 @@ class Run:
         if isinstance(data, Items):
             return data
         if isinstance(data, str | Path):
-            place, row = split_row(str(data))
             key = "*" if isinstance(self.kind, Parts) else None
-            items = labelled_items(read(place, key, image_size=self._image_size), self.kind)
-            return self._labelled(items if row is None else self._row(items, row, place))
+            one = split_row(str(data))[1] is not None
+            source = (item if one else read)(str(data), key, image_size=self._image_size)
+            return self._labelled(labelled_items(source, self.kind))
         if isinstance(self.kind, Table):
             return labelled_items(read(data), self.kind)
         return self._labelled(Items(self.kind.store(data), self.kind))
@@ -126,13 +126,6 @@ class Run:
         if self.kind.conditional and self.kind.labels and items.labels is None:
             items.labels = torch.full((len(items),), -1)
         return items
-
-    def _row(self, items: Items, row: int, place: object) -> Items:
-        if not 0 <= row < len(items):
-            raise UsageError(
-                "E103", f"there is no row {row}: it has rows 0 to {len(items) - 1}.", where=place
-            )
-        return items.subset(torch.tensor([row]))
 
     # ------------------------------------------------------------------ verbs
 

@@ -263,7 +263,7 @@ class Table(Kind):
 
         source = values if isinstance(values, TableSource) else read_object(values)
         if not isinstance(source, TableSource):
-            source = TableSource(self._named(np.asarray(source.values)), path=source.path)
+            source = TableSource(self.named(np.asarray(source.values)), path=source.path)
         frame, needed = source.frame, [c.name for c in self.columns if not isinstance(c, Dropped)]
         missing = [name for name in needed if name not in frame]
         new = [str(name) for name in frame if str(name) not in {c.name for c in self.columns}]
@@ -285,7 +285,7 @@ class Table(Kind):
         again = {name: read_again(source.frame[name], source.formats[name], forms[name]) for name in other}
         return source.frame.assign(**again) if again else source.frame
 
-    def _named(self, values: np.ndarray) -> Any:
+    def named(self, values: np.ndarray) -> Any:
         """An array as a frame: its columns are the training table's, in order."""
         import pandas as pd
 

@@ -180,7 +180,7 @@ class _TableHoles(Holes):
         return (
             data
             if frame_of(data) is not None or isinstance(data, Source)
-            else self.kind._named(as_array(data))
+            else self.kind.named(as_array(data))
         )
 
     def _tell(self) -> None:
