@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,33 @@ def test_a_table_is_edited_with_the_same_draws() -> None:
     assert list(edit(model, kind, one, Change(0), known).x) == ["a", "b", "c"]
 
 
+def holey() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.integers(0, 90, 80), "b": rng.choice(["x", "y", "z"], 80)})
+    frame["c"] = np.where(rng.random(80) < 0.3, np.nan, frame["a"] * 2.0)
+    frame["d"] = rng.integers(0, 500, 80) / 100
+    return frame
+
+
+def test_an_edit_of_a_row_changes_only_what_the_decoder_changes() -> None:
+    from vaekit.data import detect, read
+
+    frame = holey()
+    kind = detect(read(frame))[0]
+    model = presets.vae(kind, latent=2).model.eval()
+    known = {"mean": [0.0] * 2, "std": [1.0] * 2, "labels": {}}
+    for row in range(6):
+        one = Items(kind.store(frame.iloc[row : row + 1]), kind)
+        own = frame.iloc[row : row + 1].reset_index(drop=True)
+        pd.testing.assert_frame_equal(edit(model, kind, one, Change(0, by=0.0), known).x, own)
+        drawn = [edit(model, kind, one, Change(0, by=by, detail=False), known).x for by in (0.0, 0.5)]
+        made = edit(model, kind, one, Change(0, by=0.5), known).x
+        for name in frame.columns:
+            before, after = (each[name][0] for each in drawn)
+            if before == after or (pd.isna(before) and pd.isna(after)):
+                assert made[name][0] == own[name][0] or pd.isna(own[name][0]), name
+
+
 # ---------------------------------------------------------------------- what cannot be
 
 
@@ -272,7 +300,13 @@ def test_a_picture_has_the_original_first(place: Path) -> None:
     assert done.code == 0, done.err
     assert sorted(json.loads(done.out)) == ["asked", "else", "moved", "out", "toward"]
     strip = np.asarray(Image.open("e.png"))
-    assert strip.shape == (2 + 66, 2 + 4 * 66, 3)
+    assert strip.shape == (2 + 66, 2 + 66 + 8 + 2 + 3 * 66, 3)
+    assert (strip[:, 68:76] == 255).all()  # a gap after the original
+    assert "nothing was changed" in call("edit", "d", "digits#3", "--toward", 3, "--out", "e.png").err
+    assert re.search(
+        r"moved( only)? \d+%|the other way",
+        call("edit", "d", "digits#3", "--dim", 1, "--by", 100, "--out", "e.npz").err,
+    )
     original = vaekit.datasets.digits()[0][3].repeat(8, 0).repeat(8, 1) * (255 / 16)
     np.testing.assert_allclose(strip[2:66, 2:66, 0], original, atol=1)
     assert call("edit", "d", "digits#3", "--dim", 1, "--by", 2, "--out", "e.npz").code == 0

@@ -7,9 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from vaekit.cli.app import Out, RunPath, Seed, SourcePath, command, open_run, written
+from vaekit.cli.app import Out, RunPath, Seed, SourcePath, command, open_run
 from vaekit.errors import UsageError
 from vaekit.progress import described
+
+WIDE, APART = 12, 8  # steps in a line, and pixels between the original and them
+NOTHING, LITTLE = (
+    1e-6,
+    0.5,
+)  # standard deviations that are no change, and a share of what was asked that is little
 
 
 @command("augment")
@@ -66,21 +72,50 @@ def edit(
     ] = None,
 ) -> dict[str, Any]:
     """One item with one factor changed, and how far the rest moved; as a picture, the original first."""
-    from vaekit import outputs
-    from vaekit.data import Batch
+    from vaekit import files, outputs
+    from vaekit.data import Images
 
     opened = open_run(run)
     found = opened.edit(item, from_, dim=dim, toward=toward, by=by, steps=steps, detail=detail)
-    made, c = found.made, found.made.c
-    if out.suffix.lower() in outputs.PICTURES:
-        written(opened, made, out, columns=len(made))
+    if out.suffix.lower() in outputs.PICTURES and isinstance(opened.kind, Images):
+        sheet = strip(opened.kind.picture(found.made.x))
+        files.write(out, outputs.picture_bytes(sheet, out.suffix.lower()))
     else:
-        written(opened, Batch(made.x[1:], None if c is None else c[1:]), out)
+        outputs.write_items(out, found.x, opened.kind, found.made.x[1:])
     change = {"dim": dim} if toward is None else {"toward": toward}
     score = {"asked": round(found.asked, 3), "moved": round(found.moved, 3), "else": round(found.others, 3)}
     result = {**change, **score, "out": str(out)}
-    told = ["asked, moved, else: standard deviations of q(z | x)", *_unused(opened, dim)]
+    told = [
+        "asked, moved, else: standard deviations of q(z | x)",
+        *_reached(found, toward),
+        *_unused(opened, dim),
+    ]
     return {**result, "text": "\n".join([described(result), *told])}
+
+
+def strip(pictures: Any) -> Any:
+    """The original, a gap, and the steps in lines of twelve: (1 + S, H, W[, C]) uint8 → (height, width, 3)."""
+    import numpy as np
+
+    from vaekit import outputs
+
+    first, way = outputs.grid(pictures[:1]), outputs.grid(pictures[1:], min(WIDE, len(pictures) - 1))
+    left = np.full((len(way), first.shape[1] + APART, 3), 255, dtype=np.uint8)
+    left[: len(first), : first.shape[1]] = first
+    return np.concatenate([left, way], axis=1)
+
+
+def _reached(found: Any, toward: str | None) -> list[str]:
+    """How much of what was asked was reached, in words; a note where that is little, or where nothing was asked."""
+    if found.asked < NOTHING:
+        why = "no change was asked for" if toward is None else f"it is at {toward} already, or --by is 0"
+        return [f"note: {why}: nothing was changed"]
+    share = found.moved / found.asked
+    if share < 0:
+        return ["note: it moved the other way: the model does not find again what it was asked to change"]
+    told = f"it moved {share:.0%} of what was asked"
+    little = "note: {}: the decoder does not go so far; a smaller --by asks for what it can do"
+    return [little.format(told.replace("moved", "moved only")) if share < LITTLE else told]
 
 
 def _unused(opened: Any, dim: int | None) -> list[str]:

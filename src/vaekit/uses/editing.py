@@ -5,6 +5,9 @@
     conditional   c' = c + b (c_label − c)             and z at the same place of the label's own prior
     detail        x' = x + f(z') − f(z)                f(z) = E[x | z]: what the decoder cannot draw stays
 
+Of a table f(z) is a draw, with the same random numbers before and after: a cell changes only where the two draws
+differ, a number by as much as their scores do. So a change of nothing changes nothing.
+
 Source: White (2016), Sampling generative networks, arXiv:1609.04468 (vectors of attributes).
 """
 
@@ -40,7 +43,7 @@ class Change:
         by: How far. Of a dimension, in standard deviations over data, 2 by default; of a label, 1, the default, is all
             the way from the own label's mean to that one's.
         steps: Items on the way, the last being all the way.
-        detail: Whether the item keeps what the decoder cannot draw; None where the kind has such detail.
+        detail: Whether the item keeps what the decoder cannot draw; None where the kind has such detail, as tables do.
     """
 
     dim: int | None = None
@@ -168,11 +171,39 @@ def _at(
     z = start + share * step
     c = None if c is None or batch.c is None else batch.c + share * (c - batch.c)
     like = model.encode(batch.x, batch.c, batch.mask)
-    if has_detail(kind) if change.detail is None else change.detail:
+    if keeps_detail(kind) if change.detail is None else change.detail:
+        if isinstance(kind, Table):
+            ends = [Batch(_drawn(model, kind, *at, like), at[1]) for at in ((start, batch.c), (z, c))]
+            return Batch(_cells_carried(kind, batch, *ends), c)
         x = carried(model, batch.x, start, z, like, batch.c, batch.mask, c)
         return Batch(x.clamp(0, 1) if isinstance(kind, Images) else x, c)
-    drawn = RowNoise(0, "edit", torch.zeros(1, dtype=torch.long)) if kind.decodes_draws else None
-    return Batch(decode(model, z, c, drawn, like=like), c)
+    return Batch(_drawn(model, kind, z, c, like), c)
+
+
+def _drawn(model: VAE, kind: Kind, z: Tensor, c: Tensor | None, like: Any) -> Tensor:
+    """What the decoder makes of a code (1, D); a draw of it, where the kind is drawn, has the same noise always."""
+    noise = RowNoise(0, "edit", torch.zeros(1, dtype=torch.long)) if kind.decodes_draws else None
+    return decode(model, z, c, noise, like=like)
+
+
+def keeps_detail(kind: Kind) -> bool:
+    """Whether what an edit leaves alone stays as it came: where an item has detail, and the cells of a table."""
+    return has_detail(kind) or isinstance(kind, Table)
+
+
+def _cells_carried(kind: Table, batch: Batch, before: Batch, after: Batch) -> Tensor:
+    """A row's parts (1, P), moved as two draws differ; its cells stay where those of the draws are the same."""
+    x, y, own = before.x, after.x, batch.x
+    scores = torch.arange(x.shape[1]) < len(kind.scored)
+    made = torch.where(scores, own + (y - x), torch.where(x == y, own, y))
+    first, second = (kind.decode(each.x, each.c) for each in (before, after))
+    for column in kind.modelled:
+        if first[column.name].equals(second[column.name]):
+            places = [place for place in kind.places(column) if place is not None]
+            made[:, places] = own[:, places]
+    return (
+        made if batch.mask is None else torch.where(batch.mask.bool(), made, y)
+    )  # what is not there is drawn
 
 
 def _encoded(model: VAE, kind: Kind, made: Batch) -> Tensor:
@@ -202,7 +233,7 @@ def _refuse_impossible(model: VAE, kind: Kind, item: Items, change: Change) -> N
         raise UsageError("E103", message, hint="--by 2 --steps 1")
     if len(item) != 1:
         raise UsageError("E103", f"there are {len(item)} items and one is needed.", hint="SOURCE#0")
-    if change.detail and not has_detail(kind):
+    if change.detail and not keeps_detail(kind):
         message = f"these {kind.name} have no detail that could be kept: they are not of many levels or real numbers."
         raise UsageError("E103", message, hint="leave --detail out")
     if model.bottleneck.discrete:
