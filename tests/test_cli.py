@@ -743,3 +743,45 @@ def test_a_p_value_that_cannot_be_small_is_said(monkeypatch) -> None:
     assert "no p-value is below 0.11" in call("score", "v", "x.npy", "--out", "s.csv").err
     assert "no p-value" not in call("score", "v", "x.npy", "--out", "s.csv", "--alpha", "0.2").err
     assert "no p-value" not in call("score", "v", "x.npy", "--out", "s.csv", "--budget", "3").err
+
+
+# --- what is read stays as it is
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "score v x.npy --out {}", "score v x.npy --out made/s.csv --review {}", "impute v x.npy --out {}",
+        "edit v x.npy#3 --dim 1 --out {}", "encode v x.npy --out {}", "train x.npy --out {}",
+    ],
+)  # fmt: skip
+def test_no_command_writes_over_its_source(words: str, tmp_path: Path) -> None:
+    source = tmp_path / "x.npy"
+    shutil.copy("x.npy", source)
+    (tmp_path / "link.npy").symlink_to(source)
+    before = source.read_bytes()
+    for target in (source, tmp_path / "link.npy", tmp_path / "." / "x.npy"):
+        said = words.format(target).replace("x.npy", str(source), 1)
+        error = mistake(call(*said.split()), "E107", 2)
+        assert "is the source; nothing was written" in error and f"-{said.split()[0]}.npy" in error
+    assert source.read_bytes() == before
+
+
+def test_no_command_replaces_the_folder_that_it_reads(tmp_path: Path) -> None:
+    names = [f"{i:05d}.png" for i in range(3)]  # as vaekit names pictures itself
+    (tmp_path / "in").mkdir()
+    for name in names:
+        shutil.copy("photos/1.png", tmp_path / "in" / name)
+    for source, what in ((tmp_path / "in", "is"), (tmp_path / "in" / names[1], "holds")):
+        error = mistake(call("reconstruct", "i", source, "--out", tmp_path / "in"), "E107", 2)
+        assert f"{what} the source" in error and "--out in-reconstruct" in error
+    mistake(call("score", "i", tmp_path / "in", "--out", "made/s.csv", "--maps", tmp_path / "in"), "E107", 2)
+    assert sorted(path.name for path in (tmp_path / "in").iterdir()) == names
+
+
+def test_a_mistake_in_a_command_points_to_its_own_help() -> None:
+    assert "try: vaekit score --help" in mistake(call("score", "v", "x.npy"), "E103", 2)
+    assert "try: vaekit sample --help" in mistake(
+        call("sample", "v", "--colour", 3, "--out", "a.npy"), "E102", 2
+    )
+    assert "try: vaekit --help" in mistake(call("scoer", "v"), "E109", 2)

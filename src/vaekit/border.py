@@ -110,7 +110,9 @@ def _misused(error: Exception, text: str, debug: bool) -> int:
         return 2
     code = "E103" if name in ("BadParameter", "MissingParameter", "BadOptionUsage") else "E102"
     code = "E109" if text.startswith("No such command") else code
-    return _said(f"{code} {CODES[code]}: {text}\n  try: vaekit --help", 2, debug)
+    context: Any = getattr(error, "ctx", None)
+    own = f" {context.info_name}" if context is not None and context.parent is not None else ""
+    return _said(f"{code} {CODES[code]}: {text}\n  try: vaekit{own} --help", 2, debug)
 
 
 def _stopped(stop: KeyboardInterrupt, debug: bool) -> int:

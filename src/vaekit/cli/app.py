@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +32,52 @@ Out = Annotated[Path, typer.Option("--out", help="Where to write; the suffix say
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result.")]
 
 
-command = functools.partial(border.command, app)
+READ, WRITTEN = ("source", "a", "b", "item", "file"), ("out", "maps", "review")  # arguments that are paths
+
+
+def command(name: str, **settings: Any) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., Any]]:
+    """A function as a command of the application, which never writes over what it reads; as `border.command`."""
+
+    def register(function: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def sparing(*args: Any, **options: Any) -> dict[str, Any]:
+            spare_sources(name, options)
+            return function(*args, **options)
+
+        border.command(app, name, **settings)(sparing)
+        return function
+
+    return register
+
+
+def spare_sources(name: str, options: Mapping[str, Any]) -> None:
+    """See to it, before anything is computed, that a command does not write over its source.
+
+    Args:
+        name: The command.
+        options: Its arguments by name.
+
+    Raises:
+        UsageError: E107, a path to write to is the source, or a folder that holds it.
+    """
+    targets = {word: options[word] for word in WRITTEN if options.get(word) and os.path.exists(options[word])}
+    sources = [path for word in READ if targets and (path := _path(options.get(word))) is not None]
+    for option, target in targets.items():
+        for source in sources:
+            if not any(os.path.samefile(place, target) for place in (source, *source.resolve().parents)):
+                continue
+            what = "is the source" if os.path.samefile(source, target) else "holds the source"
+            whole = Path(target).resolve()
+            hint = f"--{option} {whole.stem}-{name}{whole.suffix}"
+            raise UsageError("E107", f"--{option} {target} {what}; nothing was written.", hint=hint)
+
+
+def _path(source: Any) -> Path | None:
+    """Where a source lies, without its #row; None where there is nothing, or it is the built-in digits."""
+    from vaekit.data.sources import split_row
+
+    path = Path(split_row(str(source or ""))[0])
+    return path if source != "digits" and source and path.exists() else None
 
 
 def open_run(path: Path) -> Any:
