@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from commands import call
 
 import vaekit
 from vaekit.cli import main
 from vaekit.errors import DataError, UsageError
 from vaekit.evaluation.privacy import nearest, privacy
-from vaekit.evaluation.synthetic import learnt_from, quality, told_apart
+from vaekit.evaluation.synthetic import compared, learnt_from, quality, told_apart
 
 
 def people(n: int, seed: int) -> pd.DataFrame:
@@ -165,11 +166,37 @@ def test_the_report_has_a_section_about_synthetic_rows(run: Any, capsys: pytest.
     assert said["train"] == 270 and said["synthetic"] == 250 and said["real"] == 200
     assert 0.5 < said["real_rows"]["learnt"] <= 1 and said["copies"] == 0 and 0.3 < said["nearer"] < 0.7
     page = (run.path / "report.html").read_text()
-    assert "Synthetic rows" in page and "250 synthetic rows beside 200 real ones" in page
-    assert f"{said['told_apart']:.4g}" in page
-    assert run.judge(place / "test.csv", run.sample(250), people(300, 0), "rich") == {
-        key: said[key] for key in said if key != "report"
-    }
+    assert "Synthetic rows" in page and "250 synthetic rows (new.csv) beside 200 real" in page
+    assert f"{said['told_apart']:.3f}" in page and "new.csv" in page and "test.csv" in page
+    assert said["learnt_is"] == "AUC" and said["notes"] == []
+    again = run.judge(place / "test.csv", run.sample(250), people(300, 0), "rich")
+    assert {**again, "files": said["files"]} == {key: said[key] for key in said if key != "report"}
+
+
+def test_rows_that_were_trained_on_and_too_few_are_told(run: Any, tmp_path: Path) -> None:
+    place = run.path.parent
+    run.sample(12).to_csv(tmp_path / "new.csv", index=False)
+    done = call(
+        "report",
+        run.path,
+        "--real",
+        place / "people.csv",
+        "--synthetic",
+        tmp_path / "new.csv",
+        "--target",
+        "age",
+    )
+    assert done.code == 0, done.err
+    assert "270 of these 300 real rows are among those that were trained on" in done.err
+    assert "12 synthetic rows are too few" in done.err and "told apart" in done.err
+    assert "target (R²)" in done.err and f"page: {run.path / 'report.html'}" in done.err
+    page = (run.path / "report.html").read_text()
+    assert "270 of these 300" in page and '<td class="number">–</td>' in page
+
+
+def test_copies_that_come_twice_by_chance_are_no_fault() -> None:
+    rows = pd.DataFrame({"a": np.arange(60) % 3, "b": np.arange(60) % 2})
+    assert compared(rows[:30], rows[:30], rows[30:])["notes"] == []
 
 
 def test_without_training_rows_privacy_is_left_out(run: Any, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import typer
 from vaekit import files
 from vaekit.cli.app import RunPath, command, open_run
 from vaekit.errors import UsageError, nearest
-from vaekit.progress import described
 
 
 @command("report")
@@ -28,6 +27,7 @@ def report(
 ) -> dict[str, Any]:
     """Write report.html again; with --real and --synthetic, with a section about these rows of a table."""
     from vaekit.report import write_report
+    from vaekit.report.synthetic import rows
 
     if (real is None) != (synthetic is None) or (real is None and (training or target)):
         hint = "vaekit report RUN --real TEST --synthetic ROWS"
@@ -35,11 +35,20 @@ def report(
     if real is None:
         return {"report": str(write_report(run))}
     found = open_run(run).judge(real, synthetic, training, target)
-    return {"report": str(run / "report.html"), **found, "text": described(_flat(found))}
+    page = run / "report.html"
+    notes = [f"note: {note}" for note in found["notes"]]
+    return {
+        "report": str(page),
+        **found,
+        "text": "\n".join([*_columns(rows(found)), *notes, f"page: {page}"]),
+    }
 
 
-def _flat(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if not isinstance(value, dict) and value is not None}
+def _columns(figures: list[tuple[str, str, str, str]]) -> list[str]:
+    """Figures in columns: name, of synthetic rows, of real ones."""
+    shown = [("", "synthetic", "real"), *((name, value, beside) for name, value, beside, _ in figures)]
+    wide = max(len(name) for name, _, _ in shown)
+    return [f"{name:{wide}}  {value:>9}  {beside:>9}".rstrip() for name, value, beside in shown]
 
 
 @command("inspect")

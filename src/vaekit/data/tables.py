@@ -379,6 +379,8 @@ class Table(Kind):
     def frame(self, values: Any) -> Any:
         """A table with the columns that new rows have, in the types of training; time spans as numbers of their unit.
 
+        Its `attrs["source"]` is the file that it came from.
+
         Raises:
             DataError: As in `store`.
         """
@@ -391,7 +393,9 @@ class Table(Kind):
             codes = column.codes(frame[column.name], where)
             spans = column.word == "time span"
             found.append(pd.Series(codes, name=column.name) if spans else column.cells(codes))
-        return pd.concat(found, axis=1)
+        made = pd.concat(found, axis=1)
+        made.attrs["source"] = str(where)
+        return made
 
     def written(self, frame: Any) -> Any:
         """A table as it was written where it came from: dates in their own form."""

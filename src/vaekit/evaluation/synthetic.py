@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST = 50_000  # rows that a classifier is trained on
+FEWEST = 20  # rows on either side that can be told apart at all: half of them train the classifier
+KNOWN_SHARE = 0.05  # of unseen rows that may be training rows, beyond what comes twice in training anyway
 MANY = 200  # categories above which a classifier takes a column as numbers of its categories
 
 
@@ -25,7 +27,7 @@ class Quality:
     Attributes:
         shape_error: Of single columns, in the mean; 0 for the real table itself.
         trend_error: Of pairs of columns; None where there is one column.
-        told_apart: AUC of a classifier that tells synthetic from real rows; 0.5 if it cannot.
+        told_apart: AUC of a classifier that tells synthetic from real rows; 0.5 if it cannot, NaN of too few rows.
         learnt: What a model learnt from synthetic rows reaches on real ones in predicting the target, as `learnt_from`
             has it; None without a target.
     """
@@ -83,7 +85,7 @@ def compared(
 
     Returns:
         The figures of `Quality` and `Privacy` by name, those of the training rows in the place of synthetic ones under
-        `real_rows`, and the counts of rows.
+        `real_rows`, the counts of rows and the files they came from, what `learnt` is (AUC or R²), and notes.
 
     Raises:
         DataError: As in `quality` and `privacy`.
@@ -92,25 +94,59 @@ def compared(
         >>> import pandas as pd
         >>> rows = pd.DataFrame({"a": np.linspace(0, 1, 90)})
         >>> found = compared(rows[::3], rows[1::3], rows[2::3])
-        >>> found["copies"], found["train"], sorted(found["real_rows"])[:2]
-        (0.0, 30, ['copies', 'distance'])
+        >>> found["copies"], found["train"], sorted(found["real_rows"])[:2], found["notes"]
+        (0.0, 30, ['copies', 'distance'], [])
     """
     figures: dict[str, Any] = asdict(quality(real, synthetic, target, seed))
     found = {"target": target, "real": len(real), "synthetic": len(synthetic), **figures}
+    found["files"] = {"real": _source(real), "synthetic": _source(synthetic)}
+    found["learnt_is"] = None if target is None else "R²" if _is_number(real, target) else "AUC"
+    found["notes"] = _few(real, synthetic)
     if train is None:
         return found
     given = privacy(train, real, synthetic, seed)
     beside = asdict(quality(real, train.sample(min(len(train), len(real)), random_state=seed), target, seed))
     beside |= {"copies": given.copies_floor, "distance": given.distance_floor}
     own = {name: getattr(given, name) for name in ("copies", "distance", "nearer", "membership")}
+    found["notes"] += _trained_on(real, train, given.copies_floor)
     return {**found, **own, "train": len(train), "real_rows": beside}
 
 
+def _source(frame: pd.DataFrame) -> str:
+    """The file that a table was read from, "" for one in memory."""
+    return str(frame.attrs.get("source") or "")
+
+
+def _few(real: pd.DataFrame, synthetic: pd.DataFrame) -> list[str]:
+    """A note for each side on which there are too few rows."""
+    sides = {"real": len(real), "synthetic": len(synthetic)}
+    few = [f"{count} {name} rows" for name, count in sides.items() if count < FEWEST]
+    return (
+        [f"{' and '.join(few)} are too few to judge by: give {FEWEST} or more, better hundreds."]
+        if few
+        else []
+    )
+
+
+def _trained_on(real: pd.DataFrame, train: pd.DataFrame, share: float) -> list[str]:
+    """A note where more of the unseen rows are training rows than come twice by chance."""
+    usual = float(train.duplicated(keep=False).mean())
+    if share <= usual + KNOWN_SHARE:
+        return []
+    told = f"{round(share * len(real))} of these {len(real)} real rows are among those that were trained on"
+    return [f"{told}: the figures beside them are worthless. Give rows that were not trained on."]
+
+
 def told_apart(synthetic: pd.DataFrame, real: pd.DataFrame, seed: int = 0) -> float:
-    """AUC of telling synthetic from real rows by gradient boosting; trained on one half, measured on the other."""
+    """AUC of telling synthetic from real rows by gradient boosting; trained on one half, measured on the other.
+
+    NaN where either has fewer than 20 rows: from these nothing is learnt, which would look like the best figure.
+    """
     import pandas as pd
 
     n = min(len(synthetic), len(real), MOST)
+    if n < FEWEST:
+        return float("nan")
     random = np.random.default_rng(seed)
     synthetic, real = (frame.iloc[random.permutation(len(frame))[:n]] for frame in (synthetic, real))
     real, synthetic = _readable(real, synthetic)
@@ -136,12 +172,10 @@ def learnt_from(train: pd.DataFrame, test: pd.DataFrame, target: str) -> float:
     Raises:
         DataError: E216 the columns differ or lack the target, E202 a table is empty, E215 a cell is of another type.
     """
-    import pandas as pd
-
     if target not in test:
         raise DataError("E216", f"there is no column {target!r}; {nearest(target, map(str, test.columns))}")
+    number = _is_number(test, target)
     test, train = _readable(test, train)
-    number = not isinstance(test[target].dtype, pd.CategoricalDtype)
     train, test = (
         frame[np.isfinite(frame[target]) if number else frame[target].notna()] for frame in (train, test)
     )
@@ -154,6 +188,13 @@ def learnt_from(train: pd.DataFrame, test: pd.DataFrame, target: str) -> float:
         classes = classes[1:]
     reached = [_reached(x, (y == one).to_numpy(), test_x, (test_y == one).to_numpy()) for one in classes]
     return float(np.mean(reached)) if reached else float("nan")
+
+
+def _is_number(real: pd.DataFrame, target: str) -> bool:
+    """Whether a column is predicted as a number, as dates and time spans are."""
+    import pandas as pd
+
+    return not isinstance(_readable(real[[target]], real[[target]])[0][target].dtype, pd.CategoricalDtype)
 
 
 def _readable(real: pd.DataFrame, other: pd.DataFrame) -> list[pd.DataFrame]:
