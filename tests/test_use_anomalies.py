@@ -33,6 +33,7 @@ from vaekit.uses.neighbours import nearest
 from vaekit.uses.one_class import OneClass
 from vaekit.uses.scoring import flags
 from vaekit.uses.statistics import statistics
+from vaekit.uses.tails import tails
 from vaekit.uses.why import Cell, cells
 from vaekit.uses.yardstick import Yardstick, crossed, ordinary
 
@@ -197,8 +198,17 @@ def test_the_statistics_are_what_they_are_called() -> None:
         expected = np.sort(cdist(getattr(here, parts), getattr(there, parts)), 1)[:, :5].mean(1)
         np.testing.assert_allclose(found[name], expected, rtol=1e-4)
     both = [np.concatenate([part.codes, part.residuals], 1) for part in (here, there)]
-    np.testing.assert_allclose(found["wide distance"], np.sort(cdist(*both), 1)[:, :30].mean(1), rtol=1e-6)
-    np.testing.assert_allclose(found["overall distance"], cdist(*both).mean(1), rtol=1e-6)
+    expected = np.sort(cdist(*both), 1)[:, :5].mean(1)
+    np.testing.assert_allclose(found["neighbour distance"], expected, rtol=1e-6)
+    new_rows, old_rows = (part.codes + part.residuals for part in (here, there))
+    shares = (
+        [(1 + (old_rows <= row).sum(0)) / 301 for row in new_rows],
+        [(1 + (old_rows >= row).sum(0)) / 301 for row in new_rows],
+    )
+    np.testing.assert_allclose(found["column tails"], -np.log(np.minimum(*shares)).sum(1), rtol=1e-9)
+    own = statistics(model, there, there, {})["column tails"]
+    others = np.delete(old_rows, 7, 0)
+    np.testing.assert_allclose(own[7], tails(old_rows[7:8], others)[0], rtol=1e-9)
 
 
 def test_training_items_are_spread_and_pictures_take_bounded_room(monkeypatch) -> None:

@@ -1,13 +1,14 @@
 """What is told of an item by which one sees that it is odd: a vector of statistics.
 
-−ELBO, distortion, rate        what the model says, in nats
-latent distance                from what the item's code stands for to that of the nearest training items
-residual distance              from what the code leaves over to what the nearest training items' codes leave over
-neighbour distance             both together (rows of numbers), to the 5 nearest
-wide distance                  the same to the nearest tenth: far from all but a few of its like
-overall distance               the same to all: far out
-greatest, rough misfit         of pictures: of the place that fits worst, and of the grain of what does not fit
-compressed size, …             how complex a picture is, whatever any model says
+    −ELBO, distortion, rate    what the model says, in nats
+    latent distance            from what the item's code stands for to that of the nearest training items
+    residual distance          from what the code leaves over to what the nearest training items' codes leave over
+    neighbour distance         both together (rows of numbers)
+    column tails               how far out each cell lies in its column, whatever any model says
+    greatest, rough misfit     of pictures: of the place that fits worst, and of the grain of what does not fit
+    compressed size, …         how complex a picture is, whatever any model says
+
+Distances are means over the 5 nearest.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from vaekit.uses.coded import CHUNK, Coded
 from vaekit.uses.complexity import complexity
 from vaekit.uses.misfit import misfits
 from vaekit.uses.neighbours import nearest
+from vaekit.uses.tails import tails
 
-NEIGHBOURS, WIDE = 5, 0.1  # nearest training items: so many, and this share of them
+NEIGHBOURS = 5  # nearest training items
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,16 @@ def statistics(
     columns = {"distortion": seen.distortion}
     if model.bottleneck.stochastic:
         columns = {"−ELBO": seen.distortion + seen.rate, **columns, "rate": seen.rate}
-    count = len(reference)
-    few = max(NEIGHBOURS, round(contamination * count))
+    few = max(NEIGHBOURS, round(contamination * len(reference)))
     if reference.codes.shape[1]:
         columns["latent distance"] = nearest(seen.codes, reference.codes, few, own=own)
     if reference.residuals.shape[1]:
         columns["residual distance"] = nearest(seen.residuals, reference.residuals, few, own=own)
     if reference.codes.shape[1] == reference.residuals.shape[1] > 0:  # both in the space of the items
         here, there = (np.concatenate([of.codes, of.residuals], 1) for of in (seen, reference))
-        both = nearest(here, there, few, max(NEIGHBOURS, round(WIDE * count)), count, own=own)
-        columns["neighbour distance"], columns["wide distance"], columns["overall distance"] = both.T
+        columns["neighbour distance"] = nearest(here, there, few, own=own)
+        cells = (of.codes + of.residuals for of in (seen, reference))
+        columns["column tails"] = tails(*cells, own=own)
     columns |= pictured
     values = np.stack([np.asarray(column, np.float64).ravel() for column in columns.values()], 1)  # (N, S)
     return Statistics(tuple(columns), np.nan_to_num(values, posinf=1e300, neginf=-1e300))

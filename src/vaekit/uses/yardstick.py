@@ -25,15 +25,13 @@ from torch import Tensor
 from vaekit.data import Items
 from vaekit.evaluation.calibration import spaced
 from vaekit.model import VAE
-from vaekit.uses.coded import CHUNK, DRAWS, Coded, coded, reference
+from vaekit.uses.coded import CHUNK, DRAWS, Coded, among, coded, reference
 from vaekit.uses.one_class import OneClass, gaussians
 from vaekit.uses.statistics import Statistics, pictured, statistics
 
 FOLDS = 5
 # of rows; distortion and rate are the two sides of −ELBO, and count once
-JUDGED = (
-    "−ELBO", "latent distance", "residual distance", "neighbour distance", "wide distance", "overall distance"
-)  # fmt: skip
+JUDGED = ("−ELBO", "latent distance", "residual distance", "neighbour distance", "column tails")
 JUDGED_CONTAMINATED = ("−ELBO", "latent distance", "neighbour distance")
 
 
@@ -100,7 +98,7 @@ class Yardstick:
             return self
         return self._fitted(model, self.reference, self.heldout, self.pictured, contamination)
 
-    def score(self, model: VAE, items: Items) -> tuple[Statistics, np.ndarray]:
+    def score(self, model: VAE, items: Items) -> tuple[Statistics, np.ndarray, np.ndarray]:
         """How odd items are.
 
         Args:
@@ -108,19 +106,25 @@ class Yardstick:
             items: Of the kind that it was trained on; some at a time are in coded form.
 
         Returns:
-            Their statistics, and the scores, (N,); larger is odder.
+            Their statistics, the scores, (N,); larger is odder; and which of them are the reference's own, (N,) of bool.
 
         Raises:
             DataError: E206, an item has no finite likelihood (the rows are named).
         """
-        found = []
+        found, own = [], []
         for first in range(0, len(items), CHUNK):
             part = items.subset(torch.arange(first, min(first + CHUNK, len(items))))
             seen = coded(model, part, first=first)
             more = pictured(part, seen) if self.pictured else {}
             found.append(statistics(model, seen, self.reference, more, self.contamination))
+            own.append(among(seen, self.reference))
         every = Statistics(found[0].names, np.concatenate([part.values for part in found]))
-        return every, self.one_class.score(every.of(self.names))
+        return every, self.one_class.score(every.of(self.names)), np.concatenate(own)
+
+    @property
+    def alike(self) -> float:
+        """The share of held-out items of which the reference has the like: rows of few values come again and again."""
+        return 0.0 if self.heldout is self.reference else float(among(self.heldout, self.reference).mean())
 
     def __len__(self) -> int:
         """Items that it holds."""
