@@ -295,13 +295,14 @@ class VAEOutlierDetector(OutlierMixin, _Autoencoder):
     """Rows that a variational autoencoder finds odd: improbable, or far from the rows that it was trained on.
 
     A row is an outlier where its score is below `offset_`; the score is a density of its statistics
-    (`vaekit.uses.yardstick`): −ELBO, the distances of what its code stands for, of what the code leaves over and of both
-    to those of the nearest training rows, and how far out its cells lie. With `contamination="auto"` the rows given are taken for ordinary ones:
-    `offset_` is the 1 % quantile of the scores of rows that were held out of the training, so that about 1 % of
-    ordinary rows are flagged wrongly. Fewer than 99 held-out rows (of about 500 in all) have no such quantile; then the
-    one lowest of all rows given is flagged (none of 50 or fewer), and of other ordinary rows up to a few in a hundred.
-    A number flags exactly that share of the rows given, ties aside; the share that is oddest to a model trained for a
-    tenth of the steps is left out of the training, and neighbours are then that share of the rows.
+    (`vaekit.uses.yardstick`): −ELBO, the distances of what its code stands for, of what the code leaves over and of
+    both to those of the nearest training rows, and how far out its cells lie. With `contamination="auto"` the rows
+    given are taken for ordinary ones: `offset_` is the 1 % quantile of the scores of rows that were held out of the
+    training, so that about 1 % of ordinary rows are flagged wrongly. Fewer than 99 held-out rows (of about 500 in all)
+    have no such quantile; then the one lowest of all rows given is flagged (none of 50 or fewer), and of other ordinary
+    rows up to a few in a hundred. A number flags exactly that share of the rows given, ties aside; the share that is
+    oddest to a model trained for a tenth of the steps is left out of the training, and neighbours are then that share
+    of the rows.
 
     Args:
         n_components, preset, steps, batch_size, learning_rate, random_state: As in `VAE`.
