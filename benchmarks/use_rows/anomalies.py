@@ -199,8 +199,8 @@ SHOWN = ("auroc", "average_precision", "in_band")
 ROWS = [
     Row(
         "Odd rows, trained on ordinary ones",
-        "18 tables of ADBench as they are (some have rows that occur twice). Half of the ordinary rows train (10 000 at "
-        "most, for every detector), the "
+        "18 tables of ADBench as they are (some have rows that occur twice). Half of the ordinary rows train (10 000 "
+        "at most, for every detector), the "
         "others and all odd ones are scored; standardised by the training rows. Means over the tables.",
         arms(ordinary_half, vaekit_ordinary),
         SHOWN,
