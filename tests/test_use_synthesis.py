@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +22,9 @@ from vaekit.cli import main
 from vaekit.conditional import Conditional
 from vaekit.data import Table, TableSource, detect
 from vaekit.data.columns import Category, Number
+from vaekit.data.given import told_code
 from vaekit.data.together import Together, found_together
-from vaekit.data.wanted import wanted
+from vaekit.data.wanted import spelled, wanted
 from vaekit.distributions import Gaussian, Laplace, Noise, PerDimension, StudentT, draw
 from vaekit.errors import UsageError
 from vaekit.model import VAE
@@ -380,15 +382,58 @@ BAD: list[tuple[dict[str, Any], list[str], str]] = [
     ({}, ["city >= 3"], "has no order"),
     ({}, ["town >= 3"], "no column 'town'"),
     ({}, ["age is good"], "is written"),
-    ({}, ["unique city"], "keep to the constraints"),
+    ({}, ["unique city"], "there are 4 values, and no 50 rows can differ in it"),
+    ({"age>=": 60, "age<": 70}, ["unique age"], "there are 10 values"),
+    ({}, ["first <= lst"], "--constraint first <= lst: 'lst' is no column and no number; did you mean last?"),
+    ({}, ["first + 10 <= last"], "compares a column with a value or a column"),
+    ({}, ["last >= first * 2"], "compares a column with a value or a column"),
+    ({}, ["city = Chur"], "a value is asked for by --where"),
+    ({}, ["city != Chur"], "none of <, <=, >, >="),
+    ({}, ["unique cty"], "did you mean city"),
+    ({}, ["since >= soon"], "'soon' is no column and no date"),
+    ({"city": "Churr"}, [], "city = Churr: 'Churr' is none of its categories .Basel, Bern, Chur, Genf."),
+    ({"age>=": "old"}, [], "age >= old: numbers are expected, not 'old'"),
 ]
 
 
 @pytest.mark.parametrize("where, told, says", BAD, ids=[says for _, _, says in BAD])
 def test_what_cannot_be_is_said(run: Any, where: dict[str, Any], told: list[str], says: str) -> None:
-    with pytest.raises(UsageError, match=says) as error:
+    with pytest.raises(UsageError, match=says.replace("+", r"\+")) as error:
         run.sample(50, where=where, constraints=told)
-    assert error.value.code == "E103"
+    assert error.value.code == "E103" and "mend" not in error.value.hint
+
+
+@pytest.mark.parametrize(
+    "word, truth", [("yes", True), ("1", True), ("TRUE", True), ("no", False), ("0", False)]
+)
+def test_truths_are_known_by_what_people_write(run: Any, word: str, truth: bool) -> None:
+    column = next(column for column in run.kind.columns if column.name == "retired")
+    assert column.cells(np.array([told_code(column, word)])).tolist() == [truth]
+
+
+def test_a_condition_is_read_as_people_write_it(run: Any) -> None:
+    assert spelled(run.kind, "age==40") == "age=40" and spelled(run.kind, "age >= 40") == "age >= 40"
+    for text, hint in (
+        ("city!=Chur", "--where city=VALUE"),
+        ("age>=60 and city=Chur", "--where 'age>=60' --where 'city=Chur'"),
+        ("age>=60,city=Chur", "--where 'age>=60' --where 'city=Chur'"),
+        ("age in 40..50", "--where 'age>=40' --where 'age<=50'"),
+        ("city Chur", "--where city=VALUE"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(f"--where {text}: ")) as error:
+            spelled(run.kind, text)
+        assert hint in error.value.hint
+
+
+def test_what_was_drawn_beyond_the_last_row_does_not_count(run: Any) -> None:
+    made = run.synthesis(3, constraints=["age >= 20"])
+    list(made.blocks(50))
+    assert 50 <= made.tally.drawn < 100  # not the block of 1 024
+
+
+def test_constraints_that_hardly_any_row_keeps_to_are_given_up(run: Any) -> None:
+    with pytest.raises(UsageError, match="rows keep to the constraints; most break"):
+        run.sample(50, constraints=["age >= 79", "first >= 2.3"])
 
 
 def test_a_model_of_another_kind_has_no_constraints(tmp_path: Path) -> None:

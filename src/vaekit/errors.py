@@ -114,14 +114,18 @@ class DivergedError(VaekitError, ArithmeticError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known words most like `word`, as the end of a sentence.
+    """The known words most like `word`, as the end of a sentence; a number is like no other.
 
     Example:
         >>> nearest("beta-vea", ["vae", "beta_vae"])
         'did you mean beta_vae?'
         >>> nearest("xyz", ["vae", "beta_vae"])
         'known: beta_vae, vae'
+        >>> nearest("99", ["9", "10"])
+        'known: 10, 9'
     """
     names = sorted(known)
+    if word.lstrip("+-").replace(".", "", 1).isdecimal():
+        return f"known: {', '.join(names)}"
     close = difflib.get_close_matches(word.replace("-", "_"), names, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"

@@ -23,12 +23,14 @@ def sample(
     where: Annotated[
         list[str] | None,
         typer.Option(
-            help="label=NAME of a conditional model; COLUMN=VALUE or 'age>=60' of a table, again and again."
+            help="label=NAME of a conditional model; COLUMN=VALUE or 'age>=60' of a table, once for each."
         ),
     ] = None,
     constraint: Annotated[
         list[str] | None,
-        typer.Option(help="Of a table: 'age >= 18', 'first <= last', 'unique name, city'; again and again."),
+        typer.Option(
+            help="Of a table: 'age >= 18', 'first_day <= last_day', 'unique name, city'; again and again."
+        ),
     ] = None,
     draw: Annotated[
         bool | None,
@@ -38,19 +40,23 @@ def sample(
     """New items from the model; every row of a table is as --where and --constraint say."""
     from vaekit import outputs
     from vaekit.data import Table
+    from vaekit.data.wanted import spelled
 
     opened, mean = open_run(run), None if draw is None else not draw
     if not isinstance(opened.kind, Table) and not constraint:
         return written(opened, opened.sample_x(n, seed, temperature, conditions(where), mean), out)
-    made = opened.synthesis(seed, temperature, conditions(where), mean, constraint or [])
+    asked = conditions([spelled(opened.kind, text) for text in where or []])
+    made = opened.synthesis(seed, temperature, asked, mean, constraint or [])
     outputs.write_blocks(out, made.blocks(n), opened.kind)
     tally = made.tally
     found: dict[str, Any] = {"n": tally.rows, "out": str(out)}
     if tally.drawn > tally.rows and made.constraints:
         found["drawn"] = tally.drawn
+    shown = dict(found)
     if tally.proposed:
         found |= {"proposed": tally.proposed, "effective": round(tally.effective, 1)}
-    return {**found, "text": described(found) + (f"\nnote: {tally.note}" if tally.note else "")}
+        shown |= {"effective": round(tally.effective)} if tally.effective < n else {}
+    return {**found, "text": described(shown) + (f"\nnote: {tally.note}" if tally.note else "")}
 
 
 @command("reconstruct")

@@ -9,11 +9,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vaekit.data.checks import listed
 from vaekit.data.columns import Category, Column, Number
 from vaekit.distributions import Noise
-from vaekit.errors import DataError, UsageError
+from vaekit.errors import DataError, UsageError, nearest
 
 MOST = 1_000  # combinations that are remembered
+TRUTHS = {
+    "true": True,
+    "yes": True,
+    "1": True,
+    "1.0": True,
+    "false": False,
+    "no": False,
+    "0": False,
+    "0.0": False,
+}
 
 
 class Given:
@@ -163,30 +174,54 @@ def _codes(column: Column, part: np.ndarray) -> np.ndarray:
     return np.where(heads.sum(1) < 0.5, np.nan, codes)
 
 
-def told_code(column: Column, value: Any, within: bool = True) -> float:
+def told_code(column: Column, value: Any, within: bool = True, said: str = "") -> float:
     """A value that a user wrote as the column's code, NaN for an empty cell.
 
     Args:
         column: The column.
-        value: As in a cell, or as text.
+        value: As in a cell, or as text; truth values also as yes and no, 1 and 0.
         within: Whether a number must be in the range of training.
+        said: What the user wrote, for the error.
 
     Raises:
         UsageError: E103, the value is impossible in its column.
     """
     import pandas as pd
 
+    said = said or f"{column.name} = {value}"
+    value = TRUTHS.get(str(value).strip().lower(), value) if column.word == "boolean" else value
     try:
         code = float(column.codes(pd.Series([value], name=column.name, dtype=object))[0])
-    except DataError as error:
-        reason = error.message.partition(": ")[2]  # without the row, which there is none of
-        raise UsageError("E103", f"{column.name}={value} is impossible: {reason}", hint=error.hint) from None
+    except DataError:
+        raise _impossible(column, value, said) from None
     if np.isnan(code) and not column.holes:
-        raise UsageError("E103", f"{column.name} was never empty in training.")
+        raise UsageError("E103", f"{said}: {column.name} was never empty in training.")
     if within and isinstance(column, Number) and (code < column.low or code > column.high):
-        low, high = column.cells(np.array([column.low, column.high])).tolist()
-        raise UsageError("E103", f"{column.name} = {value}: training had {low} to {high}.")
+        raise UsageError("E103", f"{said}: training had {span(column)}.", hint=f"a value from {span(column)}")
     return code
+
+
+def span(column: Number) -> str:
+    """The least and the largest value of training, in words.
+
+    Example:
+        >>> span(Number("age", "int64", 0.0, "", [0, 9], [-1, 1], 1.0, [], [1.0], low=0, high=9))
+        '0 to 9'
+    """
+    low, high = column.cells(np.array([column.low, column.high])).tolist()
+    return f"{low} to {high}"
+
+
+def _impossible(column: Column, value: Any, said: str) -> UsageError:
+    """E103: what the column may hold in place of a value that it cannot."""
+    if isinstance(column, Number):
+        kind = "numbers" if column.word in ("integer", "number") else f"{column.word}s"
+        message = f"{said}: {kind} are expected, not {value!r}."
+        return UsageError("E103", message, hint=f"a value from {span(column)}")
+    known = [str(one) for one in getattr(column, "values", ())]
+    message = f"{said}: {value!r} is none of its categories ({listed(known, 8)})."
+    near = nearest(str(value), known)
+    return UsageError("E103", message, hint=near if near.startswith("did") else f"one of {listed(known, 8)}")
 
 
 def _alone(column: Column, n: int, noise: Noise) -> np.ndarray:

@@ -15,6 +15,7 @@ dequantisation).
 
 from __future__ import annotations
 
+import difflib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -268,9 +269,8 @@ class Table(Kind):
         missing = [name for name in needed if name not in frame]
         new = [str(name) for name in frame if str(name) not in {c.name for c in self.columns}]
         if missing:
-            hint = nearest(missing[0], new) if new else "give the columns of the training table"
             message = f"{len(missing)} of {len(needed)} columns are missing: {listed(missing)}."
-            raise DataError("E216", message, where=source.path, hint=hint)
+            raise DataError("E216", message, where=source.path, hint=_renamed(missing, new))
         if new:
             warnings.warn(f"columns that the model does not know are left out: {listed(new)}.", stacklevel=3)
         return self._dated(source), source.path
@@ -425,6 +425,26 @@ class Table(Kind):
             if name not in self.given:
                 hint = f"vaekit sample with --where, or train with --preset conditional_vae --labels {name}"
                 raise UsageError("E103", f"this model is not conditioned on {name!r}.", hint=hint)
+
+
+def _renamed(missing: Sequence[str], new: Sequence[str]) -> str:
+    """What to do about missing columns: name those that came under other names, or ask whether it is the right table.
+
+    Example:
+        >>> _renamed(["pay"], ["Pay", "name"]), _renamed(["pay", "age"], ["x0", "x1"])
+        ('rename Pay to pay', 'the table has x0, x1 besides: is this the right run?')
+    """
+    plain, found = {name.casefold(): name for name in new}, []
+    for name in missing:
+        close = difflib.get_close_matches(name.casefold(), plain, n=1)
+        found += [f"rename {plain.pop(close[0])} to {name}"] if close else []
+    if found:
+        return ", ".join(found[:3])
+    return (
+        f"the table has {listed(new)} besides: is this the right run?"
+        if new
+        else "give the columns of the training table"
+    )
 
 
 def _spelled(series: Any, form: str, where: str) -> Any:

@@ -9,6 +9,7 @@ value of a continuum has a density instead, which nothing can be added to: where
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -196,6 +197,47 @@ def split_sign(key: str, names: Sequence[str]) -> tuple[str, str]:
     return (key.removesuffix(sign).strip() if sign else key), sign
 
 
+def spelled(kind: Table, text: str) -> str:
+    """A condition as it was typed, `==` as `=`.
+
+    Args:
+        kind: The table.
+        text: Such as `age>=60` or `city=Chur`.
+
+    Raises:
+        UsageError: E103, it is none, it is several, or its sign is none of those that are known; with what to type.
+    """
+    names = [column.name for column in kind.modelled]
+    parts = re.fullmatch(r"([^<>=!]+?)\s*(==|!=|<=|>=|<|>|=)\s?(.*)", text.strip(), re.DOTALL)
+    if parts is None:
+        message = f"--where {text}: a column, one of =, <, <=, >, >=, and a value are expected."
+        raise UsageError("E103", message, hint=_forms(text, names))
+    name, sign, value = parts.groups()
+    if name not in names or f"{name}!" in names:
+        return text
+    if sign == "!=":
+        message = f"--where {text}: != is not possible; one of =, <, <=, >, >= is."
+        raise UsageError("E103", message, hint=f"--where {name}=VALUE, once for each run of vaekit sample")
+    next_one = "|".join(re.escape(other) for other in names)
+    both = re.fullmatch(rf"(.*?)\s*(?:,|\band\b|&+)\s*((?:{next_one})\s*[<>=!].*)", value, re.DOTALL)
+    if both:
+        hint = f"--where '{name}{sign}{both[1]}' --where '{both[2]}'"
+        raise UsageError("E103", f"--where {text}: give --where once for each.", hint=hint)
+    return f"{name}={value}" if sign == "==" else text
+
+
+def _forms(text: str, names: Sequence[str]) -> str:
+    """How what was typed is written, by the column and the numbers in it."""
+    words = re.findall(r"\w+", text)
+    name = next((name for name in names if name in words), names[0])
+    ends = re.findall(r"-?\d+(?:\.\d+)?", text.replace("..", " "))
+    return (
+        f"--where '{name}>={ends[0]}' --where '{name}<={ends[1]}'"
+        if len(ends) == 2
+        else f"--where {name}=VALUE"
+    )
+
+
 def _read(kind: Table, key: str, value: Any) -> Wanted:
     names = [column.name for column in kind.modelled]
     name, sign = split_sign(key, names)
@@ -221,7 +263,7 @@ def _range(column: Column, sign: str, value: Any) -> Wanted:
     if isinstance(column, Category) and not column.ordered:
         hint = f"--where {column.name}=VALUE"
         raise UsageError("E103", f"{column.name} {sign} {value}: its categories have no order.", hint=hint)
-    code = told_code(column, value, within=False)
+    code = told_code(column, value, within=False, said=f"{column.name} {sign} {value}")
     step = column.grid if isinstance(column, Number) else 1.0
     low, high = (code, math.inf) if sign in (">", ">=") else (-math.inf, code)
     if isinstance(column, Number) and step:  # the nearest value of the grid that is within

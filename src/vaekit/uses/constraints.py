@@ -1,7 +1,7 @@
 """Constraints: what must hold of every new row of a table, whatever the model gives.
 
     capital_gain >= 0         a range
-    first_year <= last_year   an inequality of two columns
+    first_day <= last_day     an inequality of two columns
     unique name, city         no two new rows with the same cells
 
 Combinations of columns of which one decides another are found in training (`vaekit.data.together`).
@@ -9,6 +9,7 @@ Combinations of columns of which one decides another are found in training (`vae
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from abc import ABC, abstractmethod
@@ -19,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from vaekit.data import Table
-from vaekit.data.columns import Column, Dropped, Number
-from vaekit.data.given import told_code
+from vaekit.data.columns import Category, Column, Dropped, Number
+from vaekit.data.given import span, told_code
 from vaekit.data.together import Together
 from vaekit.data.wanted import Wanted
 from vaekit.errors import UsageError, nearest
@@ -30,7 +31,7 @@ COMPARED: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
 TURNED = {"<=": ">=", ">=": "<=", "<": ">", ">": "<"}
-FORMS = "as in 'age >= 18', 'first <= last' or 'unique name, city'"
+FORMS = "as in 'age >= 18', 'first_day <= last_day' or 'unique name, city'"
 
 
 class Constraint(ABC):
@@ -51,6 +52,10 @@ class Constraint(ABC):
     def keys(self, codes: Codes) -> list[bytes] | None:
         """What no two rows may have in common, N of them; None if there is nothing."""
         return None
+
+    def most(self, kind: Table, parts: Sequence[Wanted]) -> float:
+        """How many rows can keep to it together."""
+        return math.inf
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,9 @@ class Unique(Constraint):
     def contradiction(self, kind: Table, parts: Sequence[Wanted]) -> str:
         return ""
 
+    def most(self, kind: Table, parts: Sequence[Wanted]) -> float:
+        return math.prod(_values(_named(kind, name), parts) for name in self.columns)
+
     def keys(self, codes: Codes) -> list[bytes]:
         cells = np.stack([codes[name] for name in self.columns], 1) + 0.0  # so that −0 is 0
         return [row.tobytes() for row in cells]
@@ -241,29 +249,97 @@ def refuse_impossible(kind: Table, found: Sequence[Constraint], parts: Sequence[
             raise UsageError("E103", f"no row can keep to {str(constraint)!r}: {why}.", hint=hint)
 
 
+def refuse_too_few(kind: Table, found: Sequence[Constraint], parts: Sequence[Wanted], n: int) -> None:
+    """Say at once where so many rows cannot keep to a constraint together.
+
+    Raises:
+        UsageError: E103, with how many can.
+    """
+    for constraint in found:
+        most = constraint.most(kind, parts)
+        if most < n:
+            names = str(constraint).removeprefix("unique ")
+            message = f"{names}: there are {most:.0f} values, and no {n} rows can differ in it."
+            raise UsageError("E103", message, hint=f"--n {most:.0f}, or more columns after 'unique'")
+
+
+def _values(column: Column, parts: Sequence[Wanted]) -> float:
+    """How many different cells new rows may have in a column; infinite for a continuum."""
+    own = next((part for part in parts if part.column.name == column.name), None)
+    if own is not None and (own.empty or own.low == own.high):
+        return 1
+    empty = int(column.holes > 0 and own is None)
+    if isinstance(column, Category):
+        return empty + len(column.values) + len(column.rare)
+    low, high = _ends(column, parts)
+    step = column.grid if isinstance(column, Number) else 1.0
+    return empty + (math.floor((high - low) / step + 0.5) + 1 if step else math.inf if low < high else 1)
+
+
 def _read(kind: Table, text: str) -> Constraint:
     unique = re.fullmatch(r"\s*unique\b\s*(.*)", text)
     if unique:
         told = [name.strip() for name in unique[1].split(",") if name.strip()]
         everything = [c.name for c in kind.shown if not isinstance(c, Dropped)]
-        return Unique(tuple(_named(kind, name).name for name in told or everything))
-    parts = re.fullmatch(r"\s*(.+?)\s*(<=|>=|<|>)\s*(.+?)\s*", text)
+        return Unique(tuple(_named(kind, name, text).name for name in told or everything))
+    parts = re.fullmatch(r"\s*(.+?)\s*(<=|>=|==|!=|=|<|>)\s*(.+?)\s*", text)
     if parts is None:
         raise UsageError("E103", f"--constraint {text}: a constraint is written {FORMS}.")
     left, sign, right = parts.groups()
     names = {column.name for column in kind.shown}
+    if sign in ("=", "==", "!="):
+        raise _not_compared(kind, text, left, sign, right)
     if left not in names and right in names:
         left, sign, right = right, TURNED[sign], left
     column = _ordered(kind, left, text)
     if right not in names:
-        return Range(left, sign, told_code(column, right, within=False))
+        return Range(left, sign, _end(kind, column, right, text))
     other = _ordered(kind, right, text)
     if {column.word, other.word} & {"date", "time span"} and column.word != other.word:
         raise UsageError("E103", f"--constraint {text}: {column.word} and {other.word} cannot be compared.")
     return Inequality(left, sign, right, (float(column.unit or 1), float(other.unit or 1)))
 
 
-def _named(kind: Table, name: str) -> Column:
+def _not_compared(kind: Table, text: str, left: str, sign: str, right: str) -> UsageError:
+    """E103 where a constraint asks for a value in place of an order."""
+    told = f"--constraint {text}: {sign} is none of <, <=, >, >="
+    if sign == "!=" or left not in {column.name for column in kind.shown}:
+        return UsageError("E103", f"{told}.", hint=FORMS)
+    return UsageError("E103", f"{told}; a value is asked for by --where.", hint=f"--where '{left}={right}'")
+
+
+def _end(kind: Table, column: Number, right: str, text: str) -> float:
+    """The end of a range, as a code.
+
+    Raises:
+        UsageError: E103, it is no value of the column, and no column either.
+    """
+    try:
+        return told_code(column, right, within=False, said=f"--constraint {text}")
+    except UsageError:
+        if _computed(kind, right):
+            raise _no_sums(text) from None
+        known = [other.name for other in kind.shown if isinstance(other, Number)]
+        near = nearest(right, known)
+        what = "number" if column.word in ("integer", "number") else column.word
+        message = f"--constraint {text}: {right!r} is no column and no {what}; {near}"
+        raise UsageError("E103", message, hint=f"a value, as {span(column).partition(' to ')[0]}") from None
+
+
+def _computed(kind: Table, side: str) -> bool:
+    """Whether a side of a constraint computes with a column."""
+    pieces = {piece.strip() for piece in re.split(r"\s[-+*/]\s|[+*/]", side)}
+    return len(pieces) > 1 and any(column.name in pieces for column in kind.shown)
+
+
+def _no_sums(text: str) -> UsageError:
+    message = (
+        f"--constraint {text}: a constraint compares a column with a value or a column, and computes nothing."
+    )
+    return UsageError("E103", message, hint=FORMS)
+
+
+def _named(kind: Table, name: str, text: str = "") -> Column:
     """A column of new rows by its name.
 
     Raises:
@@ -271,12 +347,15 @@ def _named(kind: Table, name: str) -> Column:
     """
     known = {column.name: column for column in kind.shown if not isinstance(column, Dropped)}
     if name not in known:
-        raise UsageError("E103", f"there is no column {name!r}; {nearest(name, known)}")
+        if text and _computed(kind, name):
+            raise _no_sums(text)
+        said = f"--constraint {text}: " if text else ""
+        raise UsageError("E103", f"{said}there is no column {name!r}; {nearest(name, known)}")
     return known[name]
 
 
 def _ordered(kind: Table, name: str, text: str) -> Number:
-    column = _named(kind, name)
+    column = _named(kind, name, text)
     if not isinstance(column, Number):
         raise UsageError(
             "E103", f"--constraint {text}: {name} is a {column.word}, and has no order.", hint=FORMS

@@ -25,7 +25,7 @@ from vaekit.data.wanted import wanted
 from vaekit.distributions import Noise, center, draw
 from vaekit.errors import UsageError
 from vaekit.model import VAE
-from vaekit.uses.constraints import Watch, constraints, refuse_impossible
+from vaekit.uses.constraints import Watch, constraints, refuse_impossible, refuse_too_few
 
 BLOCK = 1_024  # rows of a block, and proposals at once
 ENOUGH = 4.0  # effective draws for each row of a block
@@ -40,7 +40,7 @@ class Tally:
 
     Attributes:
         rows: Rows that were given.
-        drawn: Rows that were drawn, those that broke a constraint too.
+        drawn: Rows that were drawn until there were so many, those that broke a constraint too.
         proposed: Latent draws, for rows that are conditioned on cells.
         effective: How many independent draws the conditioned ones are worth.
     """
@@ -53,9 +53,9 @@ class Tally:
     @property
     def note(self) -> str:
         """What to know of the rows, a sentence; "" if nothing."""
-        if self.proposed and self.effective < self.drawn:
+        if self.proposed and self.effective < self.rows:
             return (
-                f"the condition is rare: {self.drawn} rows come from {self.proposed} proposals that are worth "
+                f"the condition is rare: {self.rows} rows come from {self.proposed} proposals that are worth "
                 f"{self.effective:.0f} independent ones, so rows resemble each other."
             )
         return ""
@@ -134,8 +134,9 @@ class Synthesis:
         """n rows, as DataFrames of at most 1 024; others with each call, and a tally of their own.
 
         Raises:
-            UsageError: E103, hardly any row keeps to the constraints, or is as it is wanted.
+            UsageError: E103, hardly any row keeps to the constraints, is as it is wanted, or differs from all others.
         """
+        refuse_too_few(self.kind, self.constraints, self.parts, n)
         self.tally, watch = Tally(), Watch(self.constraints)
         while self.tally.rows < n:
             # without constraints no more rows are drawn than are asked for
@@ -144,7 +145,10 @@ class Synthesis:
             if self.constraints:
                 keep = watch({c.name: c.codes(frame[c.name]) for c in self.kind.shown})
                 self._refuse_rare(int(keep.sum()), watch.broken)
-                frame = frame[keep]
+                kept = np.flatnonzero(keep)[: n - self.tally.rows]
+                if self.tally.rows + len(kept) == n:  # what was drawn beyond the last row was not needed
+                    self.tally.drawn -= len(keep) - 1 - int(kept[-1])
+                frame = frame.iloc[kept]
             frame = frame.head(n - self.tally.rows).reset_index(drop=True)
             self.tally.rows += len(frame)
             if len(frame):
