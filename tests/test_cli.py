@@ -508,7 +508,11 @@ def test_scores_in_every_form(suffix) -> None:
     )
     table = arrays(Path(out)) if suffix == ".npz" else columns(Path(out))
     more = list(expected.statistics.names) if suffix == ".npz" else ["top1", "top2", "top3"]
-    assert list(table) == ["row", "score", "p_value", "flag", *more]
+    assert list(table) == ["row", "score", "p_value", "flag", "trained_on", *more]
+    assert [str(one) for one in table["trained_on"].tolist()] == [
+        str(one) for one in expected.trained.tolist()
+    ]
+    assert expected.trained.sum() == vaekit.open("v").facts["data"]["count"] == 72
     assert np.array_equal(table["row"].astype(int), np.arange(80))
     assert np.array_equal(table["score"].astype(float), expected.score)
     assert np.array_equal(table["p_value"].astype(float), expected.p_value)

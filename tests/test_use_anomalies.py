@@ -31,7 +31,7 @@ from vaekit.uses.coded import Coded, coded, reference
 from vaekit.uses.features import deviance, expectations
 from vaekit.uses.neighbours import nearest
 from vaekit.uses.one_class import OneClass
-from vaekit.uses.scoring import flags
+from vaekit.uses.scoring import _upwards, flags
 from vaekit.uses.statistics import statistics
 from vaekit.uses.tails import tails
 from vaekit.uses.why import Cell, cells
@@ -523,6 +523,94 @@ def test_the_command_says_why_and_what_to_doubt(people, tmp_path) -> None:
         "score", people.path, tmp_path / "new.csv", "--contamination", 0.7, "--out", tmp_path / "s.csv"
     )
     assert code == 2 and "contamination" in err
+
+
+def test_a_category_never_seen_makes_its_row_the_oddest_and_the_others_keep_their_scores(
+    people, tmp_path
+) -> None:
+    new = frame(40, 7)
+    plain = people.score(new)
+    new.loc[3, "size"], new.loc[9, "size"] = "huge", "tiny"
+    found, others = people.score(new), np.setdiff1d(np.arange(40), [3, 9])
+    assert set(np.argsort(-found.score)[:2]) == {3, 9} and found.flag[[3, 9]].all()
+    assert (found.p_value[[3, 9]] == 1 / (len(found.yardstick.scores) + 1)).all()
+    np.testing.assert_allclose(found.score[others], plain.score[others], rtol=1e-9)
+    assert str(found.why[3][0]) == "size = huge, never seen in training" and set(found.unseen) == {3, 9}
+    assert set(np.flatnonzero(people.score(new, budget=2).flag)) == {3, 9}
+    new.to_csv(tmp_path / "new.csv", index=False)
+    out = ("--out", tmp_path / "s.csv", "--review", tmp_path / "page.html")
+    code, _, err = call("score", people.path, tmp_path / "new.csv", *out)
+    assert code == 0 and "2 rows have categories never seen in training (size = huge)" in err
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "huge" in page and "mainly size = huge, never seen in training" in page
+    new.loc[5, "size"] = None  # an empty cell is no category
+    assert set(people.score(new).unseen) == {3, 9}
+
+
+def test_a_category_of_a_column_that_is_given_is_refused(tmp_path) -> None:
+    run = vaekit.fit(frame(60, 0), out=tmp_path / "run", preset="conditional_vae", labels="size", **QUICK)
+    with pytest.raises(DataError) as caught:
+        run.score(frame(9, 1).assign(size="huge"))
+    assert caught.value.code == "E217"
+
+
+def test_reasons_are_told_where_something_is_surprising(people, tmp_path) -> None:
+    new = frame(60, 7)
+    new.loc[0, "age"] = 214
+    new.to_csv(tmp_path / "new.csv", index=False)
+    page = tmp_path / "page.html"
+    out = ("--out", tmp_path / "s.csv", "--review", page, "--most", 60)
+    assert call("score", people.path, tmp_path / "new.csv", "--budget", 5, *out).code == 0
+    with open(tmp_path / "s.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    why = people.score(new, budget=5).why[:]
+    for row, each in zip(rows, why, strict=True):
+        told = [
+            str(cell)
+            for i, cell in enumerate(each)
+            if cell.surprise > 3 or (i == 0 and row["flag"] == "True")
+        ]
+        assert [row[f"top{i}"] for i in (1, 2, 3)] == told + [""] * (3 - len(told))
+    assert sum(row["top1"] == "" for row in rows) > 30
+    text = page.read_text(encoding="utf-8")
+    assert text.count('class="odd"') == sum(cell.surprise > 3 for each in why for cell in each)
+    assert "mainly age = 214, expected" in text and "the rest as expected: " in text
+
+
+def test_what_was_trained_on_is_told_of_unless_rows_come_again_of_themselves(people, tmp_path) -> None:
+    found = people.score(pd.concat([frame(600, 0).head(30), frame(10, 5)], ignore_index=True))
+    assert found.trained[:30].mean() > 0.7 and not found.trained[30:].any() and found.again
+    assert not people.score(frame(200, 6)).again
+    few = pd.DataFrame({f"c{i}": np.random.default_rng(i).choice(["x", "y"], 300) for i in range(3)})
+    run = vaekit.fit(few, out=tmp_path / "run", **QUICK)  # every row is among eight
+    new = run.score(few.sample(50, random_state=1))
+    assert new.trained.all() and run.yardstick.alike == 1 and not new.again
+
+
+def test_scores_in_a_line_and_advice_that_works(people) -> None:
+    found = people.score(frame(40, 7), alpha=0.02)
+    assert repr(found) == f"Scores(40 items, {found.flag.sum()} flagged at α = 0.02)"
+    assert repr(people.score(frame(40, 7), budget=3)) == "Scores(40 items, 3 flagged, the oddest)"
+    for held in (59, 60, 150, 999, 1001):
+        least = 1 / (held + 1)
+        assert least <= float(_upwards(least)) < 1.1 * least
+
+
+def test_a_budget_and_alpha_are_one_or_the_other(people, tmp_path) -> None:
+    frame(9, 1).to_csv(tmp_path / "x.csv", index=False)
+    words = (
+        "score",
+        people.path,
+        tmp_path / "x.csv",
+        "--budget",
+        2,
+        "--alpha",
+        0.1,
+        "--out",
+        tmp_path / "s.csv",
+    )
+    code, _, err = call(*words)
+    assert code == 2 and "E103" in err and "--alpha" in err and not (tmp_path / "s.csv").exists()
 
 
 def test_labels_left_in_the_table_are_spoken_of(tmp_path) -> None:

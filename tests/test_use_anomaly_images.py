@@ -1,5 +1,6 @@
 """Odd pictures: complexity, maps and the review page."""
 
+import csv
 import json
 import re
 import zlib
@@ -13,6 +14,7 @@ import torch
 
 from vaekit.data import Images, Items, Vectors
 from vaekit.errors import UsageError
+from vaekit.outputs import sheet, sheet_names
 from vaekit.report.review import Cell, Entry, oddest, shown, write_review
 from vaekit.uses.coded import coded
 from vaekit.uses.complexity import complexity, compressed_size, gradient_energy, paeth
@@ -208,6 +210,10 @@ def test_heat_is_grey_where_nothing_is_odd_and_warm_where_something_is() -> None
     odd[1, 2] = 50.0
     drawn = heat(picture, odd)
     assert (drawn[0] == drawn[0, 0, 0]).all() and drawn[0, 0, 0] < 200
+    faint = heat(np.zeros((1, 2), np.uint8), np.array([[0.0, 2.1]]))[
+        0
+    ]  # on black colour is seen where it begins
+    assert faint[1, 0] > 160 > faint[0, 0] > 20 and faint[1, 1] < 40
     red, green, blue = drawn[1, 2]
     assert red == 255 and red > blue and int(red) - int(blue) > 150
     colour = np.repeat(picture[..., None], 3, -1)
@@ -240,8 +246,17 @@ def test_the_page_runs_nothing_fetches_nothing_and_escapes_every_word(tmp_path: 
     run, ordinary = trained
     pictures = shown(run.model, run.items(blobs(2, seed=6)), np.array([0, 1]), ordinary, [(), ()])
     entries = [
-        Entry(0, "9.1", "0.01", True, (HOSTILE,), **pictures[0]),
-        Entry(1, "8", "0.02", False, cells=(Cell(HOSTILE, HOSTILE, HOSTILE, odd=True),), text=HOSTILE),
+        Entry(0, HOSTILE, "9.1", "0.01", True, (HOSTILE,), **pictures[0]),
+        Entry(
+            1,
+            "8",
+            "8",
+            "0.02",
+            False,
+            cells=(Cell(HOSTILE, HOSTILE, HOSTILE, odd=True),),
+            text=HOSTILE,
+            rest=HOSTILE,
+        ),
     ]
     path = write_review(tmp_path / "page.html", HOSTILE, entries, HOSTILE, HOSTILE, HOSTILE)
     page = path.read_text(encoding="utf-8")
@@ -252,8 +267,10 @@ def test_the_page_runs_nothing_fetches_nothing_and_escapes_every_word(tmp_path: 
         for name in ("src", "href"):
             assert (attributes.get(name) or "data:").startswith("data:"), (tag, attributes[name])
     assert not re.search(r"url\(|@import", page)
-    assert found.text.count("alert('x')") >= 8  # it is there to be read
-    assert sum(tag == "img" for tag, _ in found.tags) == 3  # original, expected, map
+    assert found.text.count("alert('x')") >= 10  # it is there to be read
+    assert (
+        sum(tag == "img" for tag, _ in found.tags) == 4
+    )  # original, expected, map, and the key to its colours
 
 
 def test_pictures_without_maps_are_shown_beside_what_was_expected(trained: Any) -> None:
@@ -262,7 +279,7 @@ def test_pictures_without_maps_are_shown_beside_what_was_expected(trained: Any) 
     assert [name for name, _ in found[0]["pictures"]] == ["original", "expected"]
 
 
-def test_the_page_shows_the_cells_of_rows_the_odd_ones_first(tmp_path: Path) -> None:
+def test_the_page_shows_the_odd_cells_of_rows_and_the_rest_in_a_line(tmp_path: Path) -> None:
     import vaekit
 
     rows = np.random.default_rng(0).normal(size=(200, 3)) * [1, 10, 100]
@@ -270,14 +287,9 @@ def test_the_page_shows_the_cells_of_rows_the_odd_ones_first(tmp_path: Path) -> 
     odd = Odd("column 1", float(rows[2, 1]), 0.5, 9.0)
     found = shown(run.model, run.items(rows[:4]), np.array([2, 0]), np.zeros((1, 0)), [[odd], []])
     first, second = (entry["cells"] for entry in found)
-    assert [cell.name for cell in first] == ["column 1", "column 0", "column 2"] and [
-        c.odd for c in first
-    ] == [
-        True,
-        False,
-        False,
-    ]
-    assert [cell.name for cell in second] == ["column 0", "column 1", "column 2"]
+    assert [cell.name for cell in first] == ["column 1"] and first[0].odd and second == ()
+    assert [entry["rest"].count("column") for entry in found] == [2, 3]
+    assert found[0]["rest"].startswith("column 0 ") and ", column 2 " in found[0]["rest"]
     assert float(first[0].value.replace("−", "-")) == pytest.approx(rows[2, 1], rel=1e-2)
 
 
@@ -320,13 +332,62 @@ def test_score_writes_a_map_of_each_flagged_picture_and_a_page(trained: Any, tmp
     assert len(drawn) == 2 and "00005.png" in drawn
     with Image.open(tmp_path / "maps" / "00005.png") as picture:
         width, height = picture.size
-    assert width > 2.8 * height  # original, expected and map, side by side
+    assert width > 2.5 * height and height > 200  # original, expected and map, side by side
     page = Tags((tmp_path / "page.html").read_text(encoding="utf-8"))
     articles = [attributes["id"] for tag, attributes in page.tags if tag == "article"]
     assert articles[0] == "row-5" and len(articles) == 12
     again = (tmp_path / "maps" / "00005.png").read_bytes()
     assert vaekit_says("score", run.path, tmp_path / "new.npy", *out, *words) == 0
     assert (tmp_path / "maps" / "00005.png").read_bytes() == again
+
+
+def test_pictures_keep_the_names_of_their_files(
+    trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    run, _ = trained
+    for i, picture in enumerate(blobs(5, seed=7)):
+        place = tmp_path / "new" / "ab"[i % 2] / f"p{i // 2}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(place)
+    out, page = tmp_path / "s.csv", tmp_path / "page.html"
+    words = ("--out", out, "--budget", 3, "--maps", tmp_path / "maps", "--review", page, "--most", 2)
+    for _ in range(2):  # what was drawn before is replaced
+        assert vaekit_says("score", run.path, tmp_path / "new", *words) == 0
+    said = capsys.readouterr().err
+    assert f"budget 3  maps {tmp_path / 'maps'}  review {page}" in said and "alpha" not in said
+    with open(out, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == ["a/p0.png", "a/p1.png", "a/p2.png", "b/p0.png", "b/p1.png"]
+    flagged = {row["file"].replace("/", "-") for row in rows if row["flag"] == "True"}
+    assert {path.name for path in (tmp_path / "maps").glob("*.png")} == flagged and len(flagged) == 3
+    found = Tags(page.read_text(encoding="utf-8"))
+    oddest = max(rows, key=lambda row: float(row["score"]))["file"]
+    assert oddest in found.text and "2 oddest are shown (--most 3 shows all that are flagged)" in found.text
+    assert run.score(tmp_path / "new").names == [row["file"] for row in rows]
+    (tmp_path / "maps" / "mine.png").write_bytes(b"mine")
+    assert vaekit_says("score", run.path, tmp_path / "new", *words) == 2
+    assert "mine.png" in capsys.readouterr().err
+
+
+def test_files_of_one_name_get_drawings_of_their_own() -> None:
+    assert sheet_names([0, 1], ["a/7.jpg", "a/7.png"]) == ["a-7.png", "a-7-00001.png"]
+    assert sheet(np.zeros((3, 28, 28), np.uint8), ("a", "b", "c")).shape[1] > 600
+
+
+def test_pictures_that_were_trained_on_are_told_of(trained: Any, tmp_path: Path, capsys: Any) -> None:
+    run, _ = trained
+    mixed = np.concatenate([blobs(5, seed=99), blobs(600, seed=0)[:20]])
+    found = run.score(mixed)
+    assert not found.trained[:5].any() and found.trained[5:].mean() > 0.7 and found.again
+    np.save(tmp_path / "new.npy", mixed)
+    assert vaekit_says("score", run.path, tmp_path / "new.npy", "--out", tmp_path / "s.csv") == 0
+    said = capsys.readouterr().err
+    assert f"{found.trained.sum()} of these 25 were trained on: their p-values do not hold" in said
+    with open(tmp_path / "s.csv", newline="") as file:
+        assert [row["trained_on"] == "True" for row in csv.DictReader(file)] == found.trained.tolist()
+    assert not run.score(blobs(20, seed=98)).again
 
 
 def test_what_cannot_be_drawn_is_said_with_what_to_do(

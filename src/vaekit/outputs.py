@@ -23,6 +23,8 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tiff", ".bmp")
 TABLES = (".csv", ".parquet")
 TEXTS = (".txt", ".smi")
 OURS = re.compile(r"\d{5,}\.png|values\.npy|MANIFEST\.json")  # names in a folder of items
+SIDE = 200  # pixels of the longer side of a picture that is to be looked at by itself, at least
+LINE = 22  # pixels of a line of words over a picture
 
 
 def write_items(path: Path, values: Any, kind: Kind, x: Any = None, columns: int | None = None) -> Path:
@@ -287,13 +289,60 @@ def _write_folder(path: Path, values: np.ndarray, kind: Kind, x: Any) -> Path:
     return path
 
 
-def write_sheets(path: Path, sheets: Mapping[int, np.ndarray]) -> Path:
-    """A folder with one picture for each row: number of the row → (n, H, W[, C]) uint8, side by side."""
-    refuse_others(path)
+def write_sheets(
+    path: Path, sheets: Mapping[int, np.ndarray], captions: Sequence[str], names: Sequence[str] | None = None
+) -> Path:
+    """A folder with a file for each row, in which some pictures stand side by side.
+
+    Args:
+        path: The folder; one that was written so before is replaced.
+        sheets: Number of the row → (n, H, W[, C]) uint8.
+        captions: (n,) what each picture shows.
+        names: (N,) names of the files that rows come from: theirs are like them, a/7.jpg → a-7.png.
+    """
+    before = _listed(path)
+    refuse_others(path, lambda name: OURS.fullmatch(name) or name in before)
     with files.folder(path) as place:
-        for row, pictures in sheets.items():
-            files.write(place / f"{row:05d}.png", picture_bytes(grid(pictures, len(pictures))))
+        for row, name in zip(sheets, sheet_names(list(sheets), names), strict=True):
+            files.write(place / name, picture_bytes(sheet(sheets[row], captions)))
     return path
+
+
+def _listed(path: Path) -> set[str]:
+    """The pictures in a folder that its manifest names: we wrote them."""
+    manifest = path / files.MANIFEST
+    known = files.read_json(manifest) if manifest.is_file() else {}
+    named = known.get("files") if isinstance(known, dict) else None
+    return {str(name) for name in named or () if str(name).endswith(".png")}
+
+
+def sheet_names(rows: Sequence[int], names: Sequence[str] | None) -> list[str]:
+    """A name for the file of each row: its number, or like that of the file it comes from.
+
+    Example:
+        >>> sheet_names([0, 2], None), sheet_names([0, 2], ["a/7.jpg", "b/7.jpg", "a/7.png"])
+        (['00000.png', '00002.png'], ['a-7.png', 'a-7-00002.png'])
+    """
+    if names is None:
+        return [f"{row:05d}.png" for row in rows]
+    found: list[str] = []
+    for row in rows:
+        stem = names[row].rsplit(".", 1)[0].replace("/", "-")
+        found.append(f"{stem}-{row:05d}.png" if f"{stem}.png" in found else f"{stem}.png")
+    return found
+
+
+def sheet(pictures: np.ndarray, captions: Sequence[str]) -> np.ndarray:
+    """Pictures side by side under their captions: (n, H, W[, C]) uint8 → (height, width, 3), small ones enlarged."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    factor = -(-SIDE // max(pictures.shape[1:3]))
+    drawn = grid(pictures.repeat(factor, axis=1).repeat(factor, axis=2), len(pictures), gap=8)
+    whole = Image.fromarray(np.concatenate([np.full((LINE, drawn.shape[1], 3), 255, np.uint8), drawn]))
+    step = (drawn.shape[1] - 8) // len(pictures)
+    for place, words in enumerate(captions):
+        ImageDraw.Draw(whole).text((8 + place * step, 6), words, fill=0, font=ImageFont.load_default())
+    return np.asarray(whole)
 
 
 def refuse_others(path: Path, own: Callable[[str], object] = OURS.fullmatch) -> None:

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from vaekit import config as configuration
 from vaekit import files, operations, persistence
-from vaekit.data import Batch, Items, Kind, Parts, Table, item, read, split_row
+from vaekit.data import Batch, Items, Kind, Parts, Table, TableSource, item, read, split_row
 from vaekit.data.checks import finite
+from vaekit.data.sources import Loaded
 from vaekit.distributions import MEAN, Noise
 from vaekit.errors import DataError, FileError, UsageError, VaekitError, nearest
 from vaekit.evaluation import bounds, codes, curve, evaluate, log_likelihoods
@@ -33,6 +34,7 @@ from vaekit.uses.imputation import Imputed
 from vaekit.uses.maps import Maps, maps
 from vaekit.uses.scoring import Scores, scored
 from vaekit.uses.synthesis import Synthesis
+from vaekit.uses.unseen import emptied
 from vaekit.uses.yardstick import Yardstick
 
 CHUNK = 1_024  # items at once
@@ -89,12 +91,17 @@ class Run:
             source: What was pointed at.
             count: How many items it has.
         """
+        trained = self.trained_on(source, count)
+        told = described({name: self.metrics.get(name) for name in ("elbo", "distortion")})
+        return (
+            [f"note: {trained} of these {count} items were trained on; held out: {told}"] if trained else []
+        )
+
+    def trained_on(self, source: Any, count: int) -> int:
+        """How many items of a source, which has `count`, the run was trained on, as far as path and count tell."""
         data = self.facts.get("data") or {}
         trained, held = data.get("count") or 0, data.get("heldout") or 0
-        if data.get("path") != str(source) or count != trained + held:
-            return []
-        told = described({name: self.metrics.get(name) for name in ("elbo", "distortion")})
-        return [f"note: {trained} of these {count} items were trained on; held out: {told}"]
+        return trained if data.get("path") == str(source) and count == trained + held else 0
 
     # ------------------------------------------------------------------ data in and out
 
@@ -107,13 +114,18 @@ class Run:
         if isinstance(data, Items):
             return data
         if isinstance(data, str | Path):
-            key = "*" if isinstance(self.kind, Parts) else None
-            one = split_row(str(data))[1] is not None
-            source = (item if one else read)(str(data), key, image_size=self._image_size)
-            return self._labelled(labelled_items(source, self.kind))
+            data = self._read(data)
+        if isinstance(data, Loaded):
+            return self._labelled(labelled_items(data, self.kind))
         if isinstance(self.kind, Table):
             return labelled_items(read(data), self.kind)
         return self._labelled(Items(self.kind.store(data), self.kind))
+
+    def _read(self, path: str | Path) -> Loaded:
+        """What lies at a path, as it is read for this run's kind."""
+        key = "*" if isinstance(self.kind, Parts) else None
+        one = split_row(str(path))[1] is not None
+        return (item if one else read)(str(path), key, image_size=self._image_size)
 
     @property
     def _image_size(self) -> int | None:
@@ -417,7 +429,7 @@ class Run:
         """How odd each item is, held against the held-out data.
 
         Args:
-            data: What to score.
+            data: What to score; rows of a table may have categories that training never had, and are odd then.
             alpha: Flag items with p ≤ alpha: the share of ordinary items that are flagged wrongly.
             budget: Flag this many of the oddest in place of that.
             contamination: The share of the training data that is taken for odd, in [0, 0.5).
@@ -425,7 +437,14 @@ class Run:
         Returns:
             `.score .p_value .flag .statistics .why`.
         """
-        return scored(self.model, self.items(data), self.yardstick, alpha, budget, contamination)
+        data, unseen = self._read(data) if isinstance(data, str | Path) else data, {}
+        if isinstance(self.kind, Table) and not isinstance(data, Items):
+            source = read(data)
+            data, unseen = emptied(self.kind, source) if isinstance(source, TableSource) else (source, {})
+        names = getattr(data, "names", None) if isinstance(data, Loaded) else None
+        return scored(
+            self.model, self.items(data), self.yardstick, alpha, budget, contamination, names, unseen
+        )
 
     def maps(self, data: Any) -> Maps:
         """Where pictures are odd, `.original .expected .odd`: each pixel's misfit against what is usual there.
@@ -446,10 +465,9 @@ class Run:
             path: The HTML file.
             most: How many are shown.
         """
-        items = self.items(data)
-        found = self.score(items, alpha, budget, contamination)
+        found = self.score(data, alpha, budget, contamination)
         title = str(data) if isinstance(data, str | Path) else ""
-        return review(path, self.model, items, found, most, title, self.path.name)
+        return review(path, self.model, found, most, title, self.path.name)
 
     @property
     def yardstick(self) -> Yardstick:

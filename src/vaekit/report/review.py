@@ -17,16 +17,20 @@ from vaekit.model import VAE
 from vaekit.operations import reconstruct
 from vaekit.report.page import rendered
 from vaekit.report.style import number, png, word
-from vaekit.uses.maps import mapped, maps, pictures
+from vaekit.uses.maps import FAINT, FULL, SHOWN, heat, mapped, maps, pictures
 from vaekit.uses.scoring import Scores, oddest
+from vaekit.uses.why import NOTABLE, has_cells, notable
 from vaekit.uses.why import Cell as Odd
-from vaekit.uses.why import has_cells
 
 MOST = 24  # items on a page
 LONGEST = 2_000  # characters of a line of text that are shown
-WORD, CELLS = 60, 40  # letters of a cell; cells of a row
+WORD, CELLS = 60, 60  # letters of a cell; cells of a row that are not odd
 SIDE = 256  # pixels of a picture's longer side on the page; larger ones are thinned out
-PICTURES = ("original", "expected", "where it is odd")
+NAMES = {
+    "images": "Picture",
+    "sequences": "Line",
+    "parts": "Item",
+}  # what an item of a kind is called; others are rows
 MEANING = "The p-value is the share of ordinary, held-out items at least as odd. The score has no unit: more is odder."
 WORDS = {
     "distortion": "what the reconstruction costs, in nats",
@@ -59,28 +63,31 @@ class Entry:
 
     Attributes:
         row: Its place in the source, from 0.
+        name: What it is called: its file, or what it is and its place.
         score, p_value: As text.
         flag: Whether it is called odd.
         reasons: Sentences.
         pictures: Title and data URI of each.
-        cells: Of a row of a table or vector.
+        cells: Of a row of a table or vector those that are odd; of parts all.
+        rest: The other cells of a row in one line.
         text: The item itself, where it is text.
     """
 
     row: int
+    name: str
     score: str
     p_value: str
     flag: bool
     reasons: tuple[str, ...] = ()
     pictures: tuple[tuple[str, str], ...] = ()
     cells: tuple[Cell, ...] = ()
+    rest: str = ""
     text: str = ""
 
 
 def review(
     path: str | Path,
     model: VAE,
-    items: Items,
     found: Scores,
     most: int = MOST,
     title: str = "",
@@ -91,26 +98,41 @@ def review(
     Args:
         path: The HTML file.
         model: What scored them.
-        items: All that were scored.
-        found: Their scores.
+        found: The items and their scores.
         most: So many of the oddest are shown.
         title: Where they come from.
         run: Name of the model's run.
     """
-    rows = oddest(found.score, most)
-    why = found.why.of(rows.tolist())
+    rows, items = oddest(found.score, most), found.items
+    why = [
+        notable(cells, bool(found.flag[row]))
+        for row, cells in zip(rows, found.why.of(rows.tolist()), strict=True)
+    ]
     each = shown(model, items, rows, found.yardstick.heldout.residuals, why)
     entries = [
         Entry(
-            int(row), number(float(found.score[row]), 3), number(float(found.p_value[row]), 2),
-            bool(found.flag[row]), _reasons(cells, items), **fields,
+            int(row), _name(found, int(row)), number(float(found.score[row]), 3),
+            number(float(found.p_value[row]), 2), bool(found.flag[row]), _reasons(cells, items), **fields,
         )
         for row, cells, fields in zip(rows, why, each, strict=True)
     ]  # fmt: skip
-    count = int(found.flag.sum())
+    return write_review(Path(path), title or run, entries, _verdict(found, len(entries)), MEANING, run)
+
+
+def _name(found: Scores, row: int) -> str:
+    """What an item is called: its file, or what it is and its place."""
+    if found.names is not None:
+        return word(found.names[row], 80)
+    return f"{NAMES.get(getattr(found.items.kind, 'name', ''), 'Row')} {row}"
+
+
+def _verdict(found: Scores, shown: int) -> str:
+    """How many are odd, how many of them are on the page, and how to see the others."""
+    count, total = int(found.flag.sum()), len(found.score)
     by = "" if found.alpha is None else f" at α = {found.alpha:g}"
-    verdict = f"{count} of {number(len(items))} are flagged{by}; the {len(entries)} oddest are shown."
-    return write_review(Path(path), title or run, entries, verdict, MEANING, run)
+    more = f" (--most {count} shows all that are flagged)" if count > shown else ""
+    which = "all are" if shown == total else f"the {shown} oddest are"
+    return f"{count} of {number(total)} {'is' if count == 1 else 'are'} flagged{by}; {which} shown{more}."
 
 
 def write_review(
@@ -133,18 +155,29 @@ def write_review(
     }
     told = " ".join(reason for entry in entries for reason in entry.reasons)
     context["words"] = {name: what for name, what in WORDS.items() if name in told}
+    drawn = {title for entry in entries for title, _ in entry.pictures}
+    context["key"] = (_uri(_key()), f"{FAINT:g}", f"{FULL:g}") if SHOWN[-1] in drawn else None
     return files.write(path, rendered("review.html", context))
 
 
+def _key() -> np.ndarray:
+    """The colours of maps over a mid-grey, from nothing odd to as odd as is told apart, (8, 128, 3)."""
+    odd = np.linspace(0.0, FULL, 128)[None].repeat(8, 0)
+    return heat(np.full(odd.shape, 128, np.uint8), odd)
+
+
 def _reasons(odd: Sequence[Odd], items: Items) -> tuple[str, ...]:
-    """A sentence for each statistic that is not as usual; odd cells are marked where they stand."""
+    """The main reason; of items without cells a sentence for each statistic that is not as usual."""
     if has_cells(items):
-        return () if odd else ("no cell is surprising by itself, given the others",)
+        if not odd:
+            return ("no cell is surprising by itself, given the others",)
+        main = f"mainly {odd[0]}"
+        return (main if odd[0].surprise > NOTABLE else f"{main}; no cell is very surprising by itself",)
     return tuple(
         f"{one.column} {number(one.value, 4)}: {'more' if one.value > one.expected else 'less'} than usual "
         f"({number(one.expected, 4)})"
         for one in odd
-    )
+    ) or ("nothing about it is unusual by itself",)
 
 
 # ---------------------------------------------------------------------- what is shown of an item
@@ -174,7 +207,7 @@ def shown(
     if isinstance(values, dict):
         return [{"cells": _parts(values, wanted, i)} for i in range(len(rows))]
     mask = None if batch.mask is None or hasattr(values, "columns") else batch.mask.flatten(1).numpy()
-    return [{"cells": _cells(values, wanted, i, mask, odd[i])} for i in range(len(rows))]
+    return [_cells(values, i, mask, odd[i]) for i in range(len(rows))]
 
 
 def _pictures(model: VAE, items: Items, usual: np.ndarray) -> list[tuple[tuple[str, str], ...]]:
@@ -187,7 +220,7 @@ def _pictures(model: VAE, items: Items, usual: np.ndarray) -> list[tuple[tuple[s
         batch = items.batch(torch.arange(len(items)))
         expected = kind.picture(reconstruct(model, batch.x, batch.c, batch.mask))
         strips = [list(pair) for pair in zip(pictures(kind, items), expected, strict=True)]
-    return [tuple((n, _uri(p)) for n, p in zip(PICTURES, strip, strict=False)) for strip in strips]
+    return [tuple((n, _uri(p)) for n, p in zip(SHOWN, strip, strict=False)) for strip in strips]
 
 
 def _uri(picture: np.ndarray) -> str:
@@ -209,21 +242,26 @@ def _parts(values: dict[str, Any], expected: dict[str, Any], i: int) -> tuple[Ce
     return tuple(Cell(word(name), _said(values[name][i]), _said(expected[name][i])) for name in values)
 
 
-def _cells(
-    values: Any, expected: Any, i: int, mask: np.ndarray | None, odd: Sequence[Odd]
-) -> tuple[Cell, ...]:
-    """The cells of one row, the odd ones first, with what the rest of the row leads one to expect there."""
+def _cells(values: Any, i: int, mask: np.ndarray | None, odd: Sequence[Odd]) -> dict[str, Any]:
+    """One row: its odd cells with what the rest of the row leads one to expect there, and the rest in one line."""
     if hasattr(values, "columns"):
-        names = [str(name) for name in values.columns]
-        own, wanted = list(values.iloc[i]), list(expected.iloc[i])
+        names, own = [str(name) for name in values.columns], list(values.iloc[i])
     else:
-        own, wanted = np.ravel(values[i]).tolist(), np.ravel(expected[i]).tolist()
+        own = np.ravel(values[i]).tolist()
         names = [f"column {place}" for place in range(len(own))]
         own = [value if mask is None or mask[i, place] else None for place, value in enumerate(own)]
-    first = [Cell(word(cell.column, WORD), _said(cell.value), _said(cell.expected), True) for cell in odd]
+    first = [
+        Cell(word(cell.column, WORD), _said(cell.value), _said(cell.expected), cell.surprise > NOTABLE)
+        for cell in odd
+    ]
     told = {cell.column for cell in odd}
-    rest = [place for place, name in enumerate(names) if name not in told][: max(0, CELLS - len(first))]
-    return (*first, *(Cell(word(names[p], WORD), _said(own[p]), _said(wanted[p])) for p in rest))
+    rest = [
+        f"{word(name, WORD)} {_said(value)}"
+        for name, value in zip(names, own, strict=True)
+        if name not in told
+    ]
+    more = f", and {len(rest) - CELLS} more" if len(rest) > CELLS else ""
+    return {"cells": tuple(first), "rest": ", ".join(rest[:CELLS]) + more}
 
 
 def _said(value: Any) -> str:

@@ -19,6 +19,7 @@ from vaekit.uses.features import deviance, expectations, walks
 
 CHUNK = 1_024  # items at once
 DRAWS = 16
+SAME = 1e-4  # of the spread of a place's coordinate: what float32 and the order of sums may move it
 LARGEST = torch.finfo(torch.float32).max  # what float32 could not hold counts as this
 MOST, FEWEST, NUMBERS = 5_000, 200, 4_000_000  # items kept in coded form; of wide ones, and their numbers
 
@@ -103,6 +104,28 @@ def _places(items: Items, model: VAE, out: Pass) -> tuple[Tensor, Tensor]:
     pictures = isinstance(items.kind, Images) and not walks(out.px)
     left = deviance(out.px, out.x, out.mask)[1].flatten(1) if pictures else codes[:, :0]
     return codes, left
+
+
+def among(items: Coded, others: Coded) -> np.ndarray:
+    """Which items are among others, as far as their coded forms tell: those of the same place, (N,) of bool.
+
+    Both are sorted along one direction, so that each is held against its neighbours there alone. Where there are no
+    places, none is.
+    """
+    here, there = (np.concatenate([of.codes, of.residuals], 1) for of in (items, others))
+    if here.shape[1] != there.shape[1] or not there.size:
+        return np.zeros(len(here), dtype=bool)
+    scale = there.std(0)
+    scale = scale + 0.01 * scale.mean() + np.finfo(np.float32).tiny
+    here, there = here / scale, there / scale
+    direction = np.sin(1.0 + np.arange(here.shape[1]) ** 2)  # any that no column is left out of
+    there = there[np.argsort(there @ direction, kind="stable")]
+    first = np.searchsorted(there @ direction, here @ direction)
+    found = np.zeros(len(here), dtype=bool)
+    for step in (-2, -1, 0, 1):
+        near = there[(first + step).clip(0, len(there) - 1)]
+        found |= np.abs(near - here).max(1) < SAME
+    return found
 
 
 def reference(model: VAE, items: Items, most: int = MOST, draws: int = DRAWS) -> Coded:

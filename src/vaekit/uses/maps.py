@@ -20,6 +20,8 @@ CHUNK = 256  # pictures at once
 # of the mean spread: what any pixel may vary, so that no edge that never changes outshouts the rest
 LEAST = 0.25
 FAINT, FULL = 2.0, 7.0  # usual spreads at which colour begins, and at which it is full
+SHOWN = ("original", "expected", "where it is odd")  # what the three pictures of a strip are
+DARKEST, STARTING = 40, 0.65  # of the grey below it; how much of the colour covers it where it begins
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,10 @@ def pictures(kind: Images, items: Items, index: Tensor | None = None) -> np.ndar
 
 def heat(picture: np.ndarray, odd: np.ndarray) -> np.ndarray:
     """A picture in dim grey, with warm colour where it is odd: (H, W[, 3]) and (H, W) → (H, W, 3) uint8."""
-    base = _colours(picture).astype(np.float64).mean(-1, keepdims=True) * 0.55  # (H, W, 1)
+    base = DARKEST + _colours(picture).astype(np.float64).mean(-1, keepdims=True) * 0.5  # (H, W, 1)
     share = ((odd - FAINT) / (FULL - FAINT)).clip(0, 1)[..., None]  # (H, W, 1)
     warm = np.concatenate([np.full_like(share, 255), 255 * share**1.5, 40 * share], axis=-1)
-    strength = np.sqrt(share)
+    strength = np.where(share > 0, STARTING + (1 - STARTING) * share, 0.0)
     return np.rint(base * (1 - strength) + warm * strength).astype(np.uint8)
 
 

@@ -25,6 +25,8 @@ from vaekit.uses.features import deviance, walks
 CHUNK = 256  # items at once
 # cells that are told of; that are taken out, one by one; rounds of putting in again
 SHOWN, TRIED, AGAIN = 3, 6, 5
+NOTABLE = 3.0  # nats from which a surprise is one: of a Gaussian, 2.4 standard deviations off
+NEVER = "never seen in training"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Cell:
         value: What was found there.
         expected: What was expected, given the rest.
         surprise: log p(expected) − log p(value), nats.
+        new: Whether training never had that value.
 
     Example:
         >>> str(Cell("age", 214, 38.2, 90.0))
@@ -46,9 +49,11 @@ class Cell:
     value: Any
     expected: Any
     surprise: float
+    new: bool = False
 
     def __str__(self) -> str:
-        return f"{self.column} = {_said(self.value)}, expected {_said(self.expected)}"
+        value = f"{self.column} = {_said(self.value)}"
+        return f"{value}, {NEVER}" if self.new else f"{value}, expected {_said(self.expected)}"
 
 
 class Why(Sequence[list[Cell]]):
@@ -80,6 +85,16 @@ class Why(Sequence[list[Cell]]):
             part = new[start : start + CHUNK]
             self._known.update(zip(part, self.found(part), strict=True))
         return [self._known[int(place)] for place in places]
+
+
+def notable(cells: Sequence[Cell], flagged: bool) -> list[Cell]:
+    """The cells that are surprising; of an item that is flagged the first in any case.
+
+    Example:
+        >>> [cell.column for cell in notable([Cell("age", 90, 38, 4.0), Cell("pay", 1, 2, 0.1)], flagged=False)]
+        ['age']
+    """
+    return [cell for i, cell in enumerate(cells) if cell.surprise > NOTABLE or (flagged and i == 0)]
 
 
 def has_cells(items: Items) -> bool:

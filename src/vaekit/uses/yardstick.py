@@ -106,7 +106,7 @@ class Yardstick:
             items: Of the kind that it was trained on; some at a time are in coded form.
 
         Returns:
-            Their statistics, the scores, (N,); larger is odder; and which of them are the reference's own, (N,) of bool.
+            Their statistics, the scores, (N,); larger is odder; and which are the reference's own, (N,) of bool.
 
         Raises:
             DataError: E206, an item has no finite likelihood (the rows are named).
