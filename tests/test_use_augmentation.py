@@ -361,7 +361,19 @@ def test_a_table_is_written_as_a_table(place: Path) -> None:
 
 def test_a_picture_shows_new_items_below_the_old(place: Path) -> None:
     np.savez("few.npz", images=vaekit.datasets.digits()[0][:4], labels=[0, 0, 1, 1])
-    assert call("augment", "d", "few.npz", "--factor", 3, "--out", "few.png").code == 0
+    done = call("augment", "d", "few.npz", "--factor", 3, "--out", "few.png")
+    assert done.code == 0 and "no place for the labels" in done.err
+    assert "nothing new was made" in call("augment", "d", "few.npz", "--factor", 1, "--out", "few1.npz").err
+
+
+def test_labels_of_another_length_are_not_passed_over(place: Path) -> None:
+    np.savez("short.npz", images=vaekit.datasets.digits()[0][:8], labels=[0, 0, 1, 1])
+    done = call("augment", "d", "short.npz", "--out", "s.npz")
+    assert (
+        done.code == 3
+        and "labels has 4 entries and there are 8 items" in done.err
+        and not Path("s.npz").exists()
+    )
 
 
 @pytest.mark.parametrize(
@@ -370,7 +382,7 @@ def test_a_picture_shows_new_items_below_the_old(place: Path) -> None:
         (("d", "digits", "--factor", "0", "--out", "b.npz"), "E103", 2),
         (("d", "digits", "--out", "b.npy"), "E107", 2),
         (("d", "digits", "--way", "sample", "--out", "b.npz"), "E106", 2),
-        (("d", "people.csv", "--out", "b.npz"), "E215", 3),
+        (("d", "people.csv", "--out", "b.npz"), "E108", 3),
         (("d", "nowhere.npz", "--out", "b.npz"), "E201", 3),
         (("d", "digits", "--out", "d"), "E107", 2),
     ],

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import vaekit
 from vaekit import VAE, files, operations
 from vaekit.bottlenecks import Variational
+from vaekit.cli.denoising import enlarged
 from vaekit.conditional import Conditional
 from vaekit.data import Images, Vectors, detect, read
 from vaekit.data.likelihoods import known_noise
@@ -380,6 +381,10 @@ def test_the_command_trains_on_patches_and_writes_every_form(tmp_path: Path) -> 
     assert call(*common, "--out", tmp_path / "o.png").code == 0
     with Image.open(tmp_path / "o.png") as sheet:
         assert sheet.width == 3 * (64 + 2) + 2  # noisy, denoised, spread, enlarged twice
+        assert (
+            sheet.height == 26 + 12 * 66 + 2
+            and min(sheet.crop((132, 13, 198, 26)).convert("L").getextrema()) < 128
+        )
     assert call(*common, "--out", tmp_path / "folder").code == 0
     with Image.open(tmp_path / "folder" / "00003.png") as file:
         picture = np.asarray(file)
@@ -389,6 +394,19 @@ def test_the_command_trains_on_patches_and_writes_every_form(tmp_path: Path) -> 
     assert call(*one, "--out", tmp_path / "one.npy").code == 0
     assert np.allclose(np.load(tmp_path / "one.npy")[0], mean[3], atol=1e-2)
     assert call(*one, "--out", tmp_path / "one.csv").code == 0
+
+
+def test_a_picture_holds_the_first_sixteen_and_says_so(trained: Any, tmp_path: Path) -> None:
+    np.save(tmp_path / "many.npy", noisy(blobs(20)))
+    done = call("denoise", trained.path, tmp_path / "many.npy", "--samples", 2, "--out", tmp_path / "o.png")
+    assert "note: 16 of 20 drawn; a folder or .npz holds all" in done.err
+    with Image.open(tmp_path / "o.png") as sheet:
+        assert sheet.height == 26 + 16 * 66 + 2
+    assert enlarged(np.zeros((2, 28, 28))).shape == (2, 84, 84) and enlarged(np.zeros((1, 64, 9))).shape == (
+        1,
+        64,
+        9,
+    )
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from vaekit.operations.laplace import WIDENED, laplace
 from vaekit.training import pca_start
 from vaekit.training.factors import factor_analysis
 from vaekit.uses.cells import filled
+from vaekit.uses.holes import holes_of
 from vaekit.uses.imputation import expected, impute, weighted_quantiles, widening
 
 D, L = 5, 2
@@ -501,6 +502,25 @@ def test_mistakes_are_named(name: str) -> None:
     with pytest.raises(VaekitError) as error:
         impute(*make(), data, **options)
     assert error.value.code == code and said in str(error.value)
+
+
+def test_columns_that_the_model_does_not_know_are_given_back(table: Any) -> None:
+    run, _, holes = table
+    more = holes.head(3).assign(extra=["a", None, "b"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = run.imputed(more, samples=20)
+    assert "columns the model does not know are given back as they are: extra; 1 holes stay." in found.notes
+    pd.testing.assert_series_equal(found.best["extra"], more["extra"])
+
+
+def test_a_table_for_a_model_of_pictures_is_named(tmp_path: Path) -> None:
+    kind, _ = detect(read(np.random.default_rng(0).integers(0, 256, (20, 8, 8)).astype(np.uint8)))
+    (tmp_path / "people.csv").write_text("age,city\n3,x\n4,y\n")
+    with pytest.raises(
+        VaekitError, match="this run is of 8x8 images, and people.csv is a table of age, city"
+    ):
+        holes_of(kind, tmp_path / "people.csv")
 
 
 def test_a_table_of_other_columns_is_refused(table: Any) -> None:

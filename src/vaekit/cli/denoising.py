@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from vaekit.cli.app import Out, RunPath, Seed, SourcePath, command, open_run
-from vaekit.progress import described
+from vaekit.progress import described, number
+
+DRAWN, HEAD, SIDE = 16, 26, 64  # pictures of a sheet, pixels of its headings, and of a picture at least
 
 
 @command("denoise")
@@ -30,25 +32,29 @@ def denoise(
 ) -> dict[str, Any]:
     """The signal under the noise, and how sure it is.
 
-    Pictures larger than the model's are denoised by tiles. As a picture: noisy, denoised, spread; as .npz: mean and
-    std; a folder gets the denoised pictures.
+    Pictures larger than the model's are denoised by tiles. As a picture: noisy, denoised and spread of the first 16;
+    as .npz: mean and std; a folder gets the denoised pictures.
     """
     opened = open_run(run)
     found = opened.denoise(source, noise, samples, steps, seed)
-    write(out, found, opened.kind)
+    drawn = write(out, found, opened.kind)
     result = {"n": len(found), "noise": found.noise, "spread": float(found.std.mean()), "out": str(out)}
     tiled = {"tiles": found.tiles} if found.tiles > 1 else {}
-    return {**result, **tiled, "text": described({**result, **tiled})}
+    few = [f"note: {drawn} of {len(found)} drawn; a folder or .npz holds all"] if drawn < len(found) else []
+    return {**result, **tiled, "text": "\n".join([described({**result, **tiled}), *few])}
 
 
-def write(out: Path, found: Any, kind: Any) -> None:
-    """Mean and spread as arrays, columns, a grid of pictures, or a folder of the denoised ones."""
+def write(out: Path, found: Any, kind: Any) -> int:
+    """Mean and spread as arrays, columns, a sheet of pictures, or a folder of the denoised ones.
+
+    Returns:
+        How many are in it: all but in a sheet, which has the first sixteen.
+    """
     import numpy as np
     import torch
 
     from vaekit import files, outputs
     from vaekit.data import Images
-    from vaekit.uses.denoising import shown
 
     suffix = out.suffix.lower()
     if suffix in (".npz", ".npy"):
@@ -58,11 +64,37 @@ def write(out: Path, found: Any, kind: Any) -> None:
         columns = {f"{name}_{i}": side[:, i] for name, side in sides.items() for i in range(side.shape[1])}
         outputs.write_table(out, columns)
     elif suffix in outputs.PICTURES and isinstance(kind, Images):
-        sheet = outputs.grid(np.stack(list(shown(found, kind))), columns=3)
-        files.write(out, outputs.picture_bytes(sheet, suffix))
+        files.write(out, outputs.picture_bytes(sheet(found, kind), suffix))
+        return min(DRAWN, len(found))
     elif isinstance(kind, Images):
         planes = found.mean if found.mean.ndim == 4 else found.mean[..., None]
         x = torch.from_numpy(np.moveaxis(planes / found.white, -1, 1).copy())  # (N, C, H, W)
         outputs.write_items(out, kind.picture(x), kind, x)
     else:
         outputs.write_items(out, found.mean, kind)
+    return len(found)
+
+
+def sheet(found: Any, kind: Any) -> Any:
+    """The first pictures, a row each: noisy, denoised, spread, under headings that say the spread's scale."""
+    from itertools import islice
+
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    from vaekit import outputs
+    from vaekit.uses.denoising import shown
+
+    pictures = enlarged(np.stack(list(islice(shown(found, kind), 3 * DRAWN))))
+    grid = outputs.grid(pictures, columns=3)
+    head = Image.new("RGB", (grid.shape[1], HEAD), "white")
+    words = ("noisy", "denoised", f"spread\n0 to {number(float(found.std.max()))}")
+    for i, word in enumerate(words):
+        ImageDraw.Draw(head).text((2 + i * (grid.shape[1] - 2) // 3, 1), word, fill="black")
+    return np.concatenate([np.asarray(head), grid])
+
+
+def enlarged(pictures: Any) -> Any:
+    """Pictures (N, H, W[, C]) by a whole factor, so that the longer side has 64 pixels or more."""
+    factor = max(1, -(-SIDE // max(pictures.shape[1:3])))
+    return pictures.repeat(factor, axis=1).repeat(factor, axis=2)

@@ -39,16 +39,26 @@ def augment(
         bool | None,
         typer.Option("--detail/--no-detail", help="Keep what the decoder cannot draw. [as suits the kind]"),
     ] = None,
-    labels: Annotated[str | None, typer.Option(help="An array in .npz, or folders.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            help="The name of the array of labels in an .npz; or folders: the names of the sub-folders. [found by name]"
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> dict[str, Any]:
     """More items of the same labels: each old one, then new ones made from it."""
+    from vaekit.outputs import PICTURES
+
     opened = open_run(run)
     made = opened.augment(source, labels, factor, way=way, spread=spread, detail=detail, seed=seed)
     write_labelled(out, made.x, made.y, opened.kind, factor)
     known = {} if made.y is None else {"labels": len(set(made.y.tolist()))}
     result = {"n": len(made.x), "old": len(made.x) // factor, **known, "out": str(out)}
-    return {**result, "text": described(result)}
+    notes = ["note: --factor 1 gives back what came: nothing new was made"] if factor == 1 else []
+    if made.y is not None and out.suffix.lower() in PICTURES:
+        notes.append("note: a picture has no place for the labels; .npz, .csv or a folder has")
+    return {**result, "text": "\n".join([described(result), *notes])}
 
 
 @command("edit")
@@ -98,7 +108,9 @@ def strip(pictures: Any) -> Any:
     import numpy as np
 
     from vaekit import outputs
+    from vaekit.cli.denoising import enlarged
 
+    pictures = enlarged(pictures)
     first, way = outputs.grid(pictures[:1]), outputs.grid(pictures[1:], min(WIDE, len(pictures) - 1))
     left = np.full((len(way), first.shape[1] + APART, 3), 255, dtype=np.uint8)
     left[: len(first), : first.shape[1]] = first

@@ -20,6 +20,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ from vaekit.data.checks import listed
 from vaekit.data.columns import Category, Column, Dropped, Number
 from vaekit.data.conversions import read_again
 from vaekit.data.given import Given
+from vaekit.data.images import Images
 from vaekit.data.kind import Kind
 from vaekit.data.loaded import TableSource
 from vaekit.data.together import Together
@@ -425,6 +427,21 @@ class Table(Kind):
             if name not in self.given:
                 hint = f"vaekit sample with --where, or train with --preset conditional_vae --labels {name}"
                 raise UsageError("E103", f"this model is not conditioned on {name!r}.", hint=hint)
+
+
+def refuse_table(kind: Images, source: TableSource) -> None:
+    """A table is no pictures.
+
+    Raises:
+        DataError: E108, always, with what each of them is.
+    """
+    name = PurePath(source.path).name or "what came"
+    message = f"this run is of {kind.height}x{kind.width} images, and {name} is a table"
+    raise DataError(
+        "E108",
+        f"{message} of {listed([*source.frame], 5)}.",
+        hint="images, or a run that was trained on a table",
+    )
 
 
 def _renamed(missing: Sequence[str], new: Sequence[str]) -> str:

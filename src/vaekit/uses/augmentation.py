@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,8 +31,10 @@ from vaekit.data import (
     Vectors,
     as_vectors,
 )
+from vaekit.data.arrays import LABEL_NAMES
 from vaekit.data.checks import listed
 from vaekit.data.labels import same_classes
+from vaekit.data.tables import refuse_table
 from vaekit.distributions import RowNoise, content_keys
 from vaekit.errors import DataError, UsageError, nearest
 from vaekit.evaluation import codes
@@ -134,9 +137,13 @@ class Originals:
         """
         if isinstance(kind, Table):
             return cls._of_table(kind, source)
-        source = as_vectors(source) if isinstance(source, TableSource) else source
+        if isinstance(source, TableSource):
+            if isinstance(kind, Images):
+                refuse_table(kind, source)
+            source = as_vectors(source)
         items = Items(kind.store(source.values), kind)
         if source.labels is None:
+            _refuse_unusable(kind, source)
             _refuse_unlabelled(kind)
             return cls(items, source.values)
         known = same_classes(source.labels, source.label_names, kind.labels)
@@ -337,6 +344,21 @@ def _refuse_alone(old: Originals, way: str) -> None:
         name = label if old.names is None else old.names[np.flatnonzero(old.classes == label)[0]]
         message = f"there is one item of label {str(name)!r}, and {way} needs two."
         raise DataError("E214", message, hint="--way jitter")
+
+
+def _refuse_unusable(kind: Kind, source: Any) -> None:
+    """Raises DataError E214 where labels stand beside the items of a model that knows labels, and cannot be theirs."""
+    if not kind.labels:
+        return
+    why = next((note for note in source.notes if " is not used as labels: " in note), "")
+    path = Path(source.path)
+    if not why and path.suffix.lower() == ".npz" and path.is_file():
+        with np.load(path, allow_pickle=False) as arrays:
+            sizes = {name: len(arrays[name]) for name in arrays.files if name.lower() in LABEL_NAMES}
+        name, size = next(iter(sizes.items()), ("", 0))
+        why = f"{name} has {size} entries and there are {len(source.values)} items." if name else ""
+    if why:
+        raise DataError("E214", why, where=source.path, hint="--labels NAME, an array with one for each item")
 
 
 def _refuse_unlabelled(kind: Kind) -> None:

@@ -23,6 +23,7 @@ from vaekit.data.checks import check_dtype, finite
 from vaekit.data.layouts import channels_first, channels_last
 from vaekit.data.levels import NOISIEST, as_array, bad_scale
 from vaekit.data.likelihoods import EIGHT_BIT, NoiseModel, known_noise, speaks_of_noise
+from vaekit.data.tables import refuse_table
 from vaekit.distributions import Family, Fixed, Photons, SignalDependent, content_keys
 from vaekit.errors import DataError, UsageError
 from vaekit.model import VAE
@@ -162,7 +163,11 @@ def _read(source: Any, kind: Kind, image_size: int | None) -> np.ndarray:
     _, row = split_row(str(source))
     reader = read if row is None else item
     found = reader(str(source), image_size=image_size if isinstance(kind, Images) else None)
-    return np.asarray((as_vectors(found) if isinstance(found, TableSource) else found).values)
+    if isinstance(found, TableSource):
+        if isinstance(kind, Images):
+            refuse_table(kind, found)
+        found = as_vectors(found)
+    return np.asarray(found.values)
 
 
 # ---------------------------------------------------------------------- rows
@@ -219,9 +224,8 @@ def _other_pictures(kind: Images, values: np.ndarray) -> DataError:
     if small is None:
         colour = "grey" if kind.channels == 1 else f"of {kind.channels} channels"
         message = f"the model's pictures are {colour}, and an array of shape {values.shape} holds others."
-        return DataError(
-            "E212", message, hint="bring them to the model's channels, or train on such pictures"
-        )
+        made = "convert them to grey" if kind.channels == 1 else f"convert them to {kind.channels} channels"
+        return DataError("E212", message, hint=f"{made}, or train on such pictures")
     high, wide = small.shape[2:]
     message = f"pictures of {high}x{wide} are smaller than the model's, {kind.height}x{kind.width}: "
     message += "a tile does not fit."

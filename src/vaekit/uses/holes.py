@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +14,13 @@ from torch import Tensor
 
 from vaekit.data import Images, Items, Parts, PartsSource, Source, Table, TableSource, Vectors, read
 from vaekit.data.arrays import read_npy, read_npz
+from vaekit.data.checks import listed
 from vaekit.data.columns import Column, Dropped, Number
 from vaekit.data.frames import frame_of
 from vaekit.data.levels import as_array
 from vaekit.data.parts import missing
 from vaekit.data.quantiles import on_grid
+from vaekit.data.tables import refuse_table
 from vaekit.errors import DataError
 from vaekit.uses.cells import filled
 
@@ -91,6 +94,8 @@ class _ArrayHoles(Holes):
     def __init__(self, kind: Vectors | Images, data: Any) -> None:
         self.kind, self.notes = kind, []
         data = data.values if isinstance(data, Source) else data
+        if isinstance(data, TableSource) and isinstance(kind, Images):
+            refuse_table(kind, data)
         data = data.frame if isinstance(data, TableSource) else data
         frame = frame_of(data)
         self.given = data if frame is None else frame
@@ -172,7 +177,9 @@ class _TableHoles(Holes):
         source: Any = data if isinstance(data, TableSource) else read(self._named(data))
         self.frame = source.frame
         self.index = getattr(frame_of(data), "index", None)
-        self.stored = kind.store(source)
+        with warnings.catch_warnings():  # nothing is left out here: what is given back has all columns
+            warnings.filterwarnings("ignore", "columns that the model does not know")
+            self.stored = kind.store(source)
         self.where = np.stack([self.frame[c.name].isna().to_numpy() for c in kind.modelled], 1)
         self._tell()
 
@@ -190,6 +197,12 @@ class _TableHoles(Holes):
         for names, why in ((given, "conditions the model"), (left, "is not modelled")):
             if names:
                 self.notes.append(f"column {', '.join(names)} {why}: its holes stay.")
+        known = {column.name for column in self.kind.columns}
+        other = [name for name in self.frame if str(name) not in known]
+        if other:
+            stay = int(self.frame[other].isna().to_numpy().sum())
+            told = f"columns the model does not know are given back as they are: {listed(other)}"
+            self.notes.append(f"{told}; {stay} holes stay." if stay else f"{told}.")
 
     def items(self) -> Items:
         return Items(self.stored, self.kind)

@@ -122,7 +122,7 @@ def _check(model: VAE, kind: Kind, n: int | None, interval: float | None, sample
             "E103", f"samples = {samples}: each row needs one draw or more.", hint="--samples 1000"
         )
     if n is not None and interval is not None:
-        raise UsageError("E103", "n and interval exclude each other.", hint="ask twice")
+        raise UsageError("E103", "--n and --intervals (n and interval) exclude each other.", hint="ask twice")
     if n is not None and not 1 <= n <= samples:
         raise UsageError("E103", f"n = {n}: from 1 to the {samples} draws of each row are possible.")
     if interval is not None and not 0 < interval < 1:
