@@ -20,7 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from vaekit.sklearn import VAE, VAEOutlierDetector, _low
+from vaekit.sklearn import VAE, VAEOutlierDetector
+from vaekit.sklearn.detector import _low
 
 BOTH = pytest.mark.parametrize("estimator", [VAE, VAEOutlierDetector])
 

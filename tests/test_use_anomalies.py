@@ -209,6 +209,10 @@ def test_the_statistics_are_what_they_are_called() -> None:
     own = statistics(model, there, there, {})["column tails"]
     others = np.delete(old_rows, 7, 0)
     np.testing.assert_allclose(own[7], tails(old_rows[7:8], others)[0], rtol=1e-9)
+    whole = np.array([[1.0], [2.0], [2.0], [3.0]])
+    assert tails(whole[1:2] + 1e-7, whole) == tails(whole[1:2] - 1e-7, whole) == -np.log(4 / 5), (
+        "ties by rounding"
+    )
 
 
 def test_training_items_are_spread_and_pictures_take_bounded_room(monkeypatch) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+SAME = (
+    1e-5  # of a column's spread: values that near are the same, for the sums that they come from are rounded
+)
+
 
 def tails(rows: np.ndarray, reference: np.ndarray, own: bool = False) -> np.ndarray:
     """How rare it is to lie as far out as each row, column by column.
@@ -26,8 +30,9 @@ def tails(rows: np.ndarray, reference: np.ndarray, own: bool = False) -> np.ndar
         array([0.69, 1.39])
     """
     count, found = len(reference) - own, np.zeros(len(rows))
-    for column, values in zip(rows.T, np.sort(reference, 0).T, strict=True):
-        below = np.searchsorted(values, column, side="right")
-        above = len(values) - np.searchsorted(values, column, side="left")
+    gaps = SAME * reference.std(0) + ROUNDED * np.abs(reference).max(0)
+    for column, values, gap in zip(rows.T, np.sort(reference, 0).T, gaps, strict=True):
+        below = np.searchsorted(values, column + gap, side="right")
+        above = len(values) - np.searchsorted(values, column - gap, side="left")
         found -= np.log((1 - own + np.minimum(below, above)) / (1 + count))
     return found

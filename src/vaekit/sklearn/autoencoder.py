@@ -1,8 +1,4 @@
-"""Variational autoencoders as scikit-learn estimators: a transformer and density, and an outlier detector.
-
-They train in memory, on the processor, and leave no files. The same data give the same model at every fit: training
-uses one thread, and a fitted model answers in float64, so that a row's result does not depend on the rows beside it.
-"""
+"""What the estimators share: a model fitted in memory, and bounds of log p(x) of rows."""
 
 from __future__ import annotations
 
@@ -10,11 +6,11 @@ import math
 import warnings
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, OutlierMixin, TransformerMixin
-from sklearn.utils import check_array, check_random_state, check_scalar
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 if TYPE_CHECKING:
@@ -28,14 +24,12 @@ CHUNK = 1_024  # rows at once
 FEW = 50  # with fewer rows none are held out, and a warning is given
 FEWEST_STEPS, MOST_STEPS = 300, 20_000  # where no steps are given
 LOOKS = 20  # how often training looks at the held-out rows
-SCARCE = (
-    2_000  # with fewer rows all of them train in the end, for as many steps as served the held-out ones best
-)
+# with fewer rows all of them train in the end, for as many steps as served the held-out ones best
+SCARCE = 2_000
 WARM = 10  # a tenth of the steps are enough to see which rows are oddest
-ORDINARY, ENOUGH = 0.01, 99  # share of ordinary rows that "auto" flags; fewest rows that have such a quantile
 
 
-class _Autoencoder(BaseEstimator):
+class Autoencoder(BaseEstimator):
     """What both estimators do: fit a model in memory, and bound log p(x) of rows."""
 
     _keeps_held_out = False  # whether something is read off rows that the model has not seen
@@ -193,209 +187,6 @@ class _Autoencoder(BaseEstimator):
         return model.double().eval().requires_grad_(False), step
 
 
-class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Autoencoder):
-    """A variational autoencoder of rows of numbers: codes, log-density bounds, new rows.
-
-    Columns are standardised, so their units do not matter, and training begins at probabilistic PCA. With 50 rows or
-    more, a tenth to a fifth of them is held out, and the weights that explained those best are kept. Of fewer than
-    2 000, all then train a new model, for the fewest steps whose weights were not worse by more than a standard error.
-
-    Args:
-        n_components: Latent dimensions; None is half of the columns, at most 16.
-        preset: Name of the variant, as `vaekit presets` lists them.
-        steps: Optimizer steps; None is 5 for each row up to 2 000, or 100 passes if that is more, 300 to 20 000 in all.
-        batch_size: Rows of a step.
-        learning_rate: Highest learning rate; it warms up and then falls along a cosine.
-        random_state: Of weights, order and noise; 0 gives the same model at every fit, None another one.
-
-    Attributes:
-        model_: The trained `vaekit.VAE`, in float64.
-        kind_: The kind of the data, with the columns' means and scales.
-        n_components_: Latent dimensions.
-        n_iter_: The optimizer step whose weights were kept; 0 is probabilistic PCA.
-        n_features_in_, feature_names_in_: Number of columns, and their names if they had any.
-
-    Source: Kingma, Welling (2014), arXiv:1312.6114.
-
-    Example:
-        >>> X = np.random.default_rng(0).normal(size=(200, 1)) * [1.0, 2.0, 3.0]
-        >>> vae = VAE(n_components=1, steps=50).fit(X)
-        >>> vae.transform(X).shape, vae.inverse_transform(vae.transform(X)).shape, vae.sample(5).shape
-        ((200, 1), (200, 3), (5, 3))
-    """
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on rows.
-
-        Args:
-            X: (N, D) numbers, NaN where a value was not observed; or a DataFrame whose columns may hold words, truth
-                values and dates too, which then is a `Table`.
-            y: Unused.
-
-        Raises:
-            ValueError: X or an argument cannot be used.
-        """
-        self._train(X)
-        return self
-
-    def transform(self, X: Any) -> np.ndarray:
-        """The mean of q(z | x) for each row, (N, D) → (N, n_components)."""
-        from vaekit.operations import embed
-
-        check_is_fitted(self)
-        found = [embed(self.model_, b.x, mask=b.mask)[0].numpy() for b in _batches(self._items(X))]
-        return np.concatenate(found)
-
-    def inverse_transform(self, Z: Any) -> np.ndarray:
-        """The centre of p(x | z) for each code, (N, n_components) → (N, D) in the units of X.
-
-        Raises:
-            ValueError: The codes have another width.
-        """
-        from torch import from_numpy
-
-        from vaekit.operations import decode
-
-        check_is_fitted(self)
-        codes = check_array(Z, dtype=np.float64, copy=True)
-        if codes.shape[1] != self.n_components_:
-            raise ValueError(f"codes of {self.n_components_} numbers are expected, not of {codes.shape[1]}")
-        return self.kind_.decode(decode(self.model_, from_numpy(codes)))
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """The mean of `score_samples`: larger is better, so that searches over arguments can compare models."""
-        return float(self.score_samples(X).mean())
-
-    def sample(self, n: int = 1, random_state: Any = 0) -> np.ndarray:
-        """New rows: z ~ p(z), x ~ p(x | z).
-
-        Args:
-            n: How many.
-            random_state: The same number gives the same rows.
-
-        Returns:
-            (n, D) in the units of X.
-
-        Raises:
-            ValueError: The preset has no prior to draw from.
-        """
-        from vaekit.operations import sample
-
-        check_is_fitted(self)
-        check_scalar(n, "n", Integral, min_val=1)
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
-        return self.kind_.decode(sample(self.model_, n, seed=seed))
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.n_components_
-
-
-class VAEOutlierDetector(OutlierMixin, _Autoencoder):
-    """Rows that a variational autoencoder finds odd: improbable, or far from the rows that it was trained on.
-
-    A row is an outlier where its score is below `offset_`; the score is a density of its statistics
-    (`vaekit.uses.yardstick`): −ELBO, the distances of what its code stands for, of what the code leaves over and of
-    both to those of the nearest training rows, and how far out its cells lie. With `contamination="auto"` the rows
-    given are taken for ordinary ones: `offset_` is the 1 % quantile of the scores of rows that were held out of the
-    training, so that about 1 % of ordinary rows are flagged wrongly. Fewer than 99 held-out rows (of about 500 in all)
-    have no such quantile; then the one lowest of all rows given is flagged (none of 50 or fewer), and of other ordinary
-    rows up to a few in a hundred. A number flags exactly that share of the rows given, ties aside; the share that is
-    oddest to a model trained for a tenth of the steps is left out of the training, and neighbours are then that share
-    of the rows.
-
-    Args:
-        n_components, preset, steps, batch_size, learning_rate, random_state: As in `VAE`.
-        contamination: "auto", or the share of outliers among the rows given, in (0, 0.5].
-
-    Attributes:
-        offset_: `decision_function` is `score_samples` less this; `predict` says −1 where that is negative.
-        yardstick_: What rows are held against: training rows in coded form, the density, scores of held-out rows.
-        model_, kind_, n_components_, n_iter_, n_features_in_, feature_names_in_: As in `VAE`.
-
-    Example:
-        >>> X = np.random.default_rng(0).normal(size=(200, 3))
-        >>> detector = VAEOutlierDetector(contamination=0.1, steps=50)
-        >>> int((detector.fit_predict(X) == -1).sum()), detector.predict([[9.0, 9.0, 9.0]])
-        (20, array([-1]))
-    """
-
-    _keeps_held_out = True  # for the quantile
-
-    def __init__(
-        self,
-        n_components: int | None = None,
-        *,
-        contamination: str | float = "auto",
-        preset: str = "vae",
-        steps: int | None = None,
-        batch_size: int = 128,
-        learning_rate: float = 2e-3,
-        random_state: Any = 0,
-    ) -> None:
-        super().__init__(
-            n_components, preset=preset, steps=steps, batch_size=batch_size, learning_rate=learning_rate,
-            random_state=random_state,
-        )  # fmt: skip
-        self.contamination = contamination
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on rows and choose `offset_`.
-
-        Args:
-            X: (N, D) numbers, NaN where a value was not observed; or a DataFrame whose columns may hold words, truth
-                values and dates too, which then is a `Table`.
-            y: Unused.
-
-        Raises:
-            ValueError: X or an argument cannot be used.
-        """
-        if self.contamination != "auto":
-            check_scalar(self.contamination, "contamination", Real, min_val=0, max_val=0.5,
-                         include_boundaries="right")  # fmt: skip
-        from vaekit.uses.yardstick import Yardstick
-
-        auto = self.contamination == "auto"
-        dirty = 0.0 if auto else float(self.contamination)
-        items, seen, heldout = self._train(X, dirty)
-        self.yardstick_ = Yardstick.fit(self.model_, seen, heldout, dirty)
-        if auto and len(heldout) >= ENOUGH:
-            self.offset_ = _low(-self.yardstick_.scores)
-        else:
-            share = min(ORDINARY, 1 / len(items)) if auto else dirty
-            self.offset_ = _between(self._scores(items), share)
-        return self
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """How ordinary each row is: the one-class score of its statistics, turned round; larger is more normal.
-
-        Args:
-            X: (N, D) rows.
-
-        Returns:
-            (N,) no unit: only their order and `offset_` mean something.
-        """
-        check_is_fitted(self)
-        return self._scores(self._items(X))
-
-    def p_values(self, X: Any) -> np.ndarray:
-        """The share of held-out ordinary rows that are at least as odd, (N,): flag p ≤ α to be wrong α of the time."""
-        from vaekit.operations import p_values
-
-        return p_values(-self.score_samples(X), self.yardstick_.scores)
-
-    def _scores(self, items: Items) -> np.ndarray:
-        return -self.yardstick_.score(self.model_, items)[1]
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """`score_samples` less `offset_`: negative for outliers, (N,)."""
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X: Any) -> np.ndarray:
-        """−1 for outliers and 1 for the rest, (N,)."""
-        return np.where(self.decision_function(X) < 0, -1, 1)
-
-
 def _is_table(X: Any) -> bool:
     """Whether these are the columns of a DataFrame and not all of them are numbers."""
     return hasattr(X, "dtypes") and hasattr(X, "columns") and any(
@@ -461,7 +252,7 @@ def _first(items: Items, count: int) -> Items:
     return items.subset(torch.arange(count))
 
 
-def _batches(items: Items) -> Iterator[Batch]:
+def batches(items: Items) -> Iterator[Batch]:
     """Every row once, in float64; what float32 could not hold is the largest that it can."""
     import torch
 
@@ -479,28 +270,10 @@ def _bounds(model: models.VAE, items: Items) -> np.ndarray:
     from vaekit.operations import bound
 
     found = []
-    for batch in _batches(items):
+    for batch in batches(items):
         seen = batch.x if batch.mask is None else torch.where(batch.mask.bool(), batch.x, 0.0)
         keys = content_keys(seen + 0.0)  # −0 and 0 are the same content
         distortion, rate = bound(model, batch.x, mask=batch.mask, samples=DRAWS, rows=keys)
         volume = 0.0 if items.kind is None else items.kind.log_volume(batch)
         found.append(volume - distortion if rate is None else volume - distortion - rate)
     return torch.cat(found).numpy()
-
-
-def _low(scores: np.ndarray) -> float:
-    """The score that a share of new ordinary rows is expected to fall below: the one of rank p (n + 1)."""
-    low = float(np.quantile(scores, ORDINARY, method="weibull"))
-    return _below(low)
-
-
-def _between(scores: np.ndarray, share: float) -> float:
-    """A value with that share of the scores below it, in the middle between two of them."""
-    ordered = np.sort(scores)
-    count = round(share * len(ordered))
-    return float(ordered[count - 1 : count + 1].mean()) if count else _below(float(ordered[0]))
-
-
-def _below(value: float) -> float:
-    """Just less, so that rounding does not decide about the row that the value comes from."""
-    return value - 1e-9 * (1 + abs(value))
