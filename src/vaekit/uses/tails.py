@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-SAME = (
-    1e-5  # of a column's spread: values that near are the same, for the sums that they come from are rounded
-)
+# of a column's spread, and of its size: values that near are the same, for the sums that they come from are rounded
+SAME, ROUNDED = 1e-5, 1e-9
 
 
 def tails(rows: np.ndarray, reference: np.ndarray, own: bool = False) -> np.ndarray:
