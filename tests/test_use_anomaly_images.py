@@ -335,7 +335,12 @@ def test_score_writes_a_map_of_each_flagged_picture_and_a_page(trained: Any, tmp
     assert width > 2.5 * height and height > 200  # original, expected and map, side by side
     page = Tags((tmp_path / "page.html").read_text(encoding="utf-8"))
     articles = [attributes["id"] for tag, attributes in page.tags if tag == "article"]
-    assert articles[0] == "row-5" and len(articles) == 12
+    assert (
+        articles[0] == "row-5"
+        and len(articles) == 12
+        and "Picture 5" in page.text
+        and "usual spreads" in page.text
+    )
     again = (tmp_path / "maps" / "00005.png").read_bytes()
     assert vaekit_says("score", run.path, tmp_path / "new.npy", *out, *words) == 0
     assert (tmp_path / "maps" / "00005.png").read_bytes() == again
