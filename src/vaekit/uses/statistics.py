@@ -76,8 +76,8 @@ def statistics(
     if reference.codes.shape[1] == reference.residuals.shape[1] > 0:  # both in the space of the items
         here, there = (np.concatenate([of.codes, of.residuals], 1) for of in (seen, reference))
         columns["neighbour distance"] = nearest(here, there, few, own=own)
-        cells = (of.codes + of.residuals for of in (seen, reference))
-        columns["column tails"] = tails(*cells, own=own)
+        cells, others = (of.codes + of.residuals for of in (seen, reference))
+        columns["column tails"] = tails(cells, others, own=own)
     columns |= pictured
     values = np.stack([np.asarray(column, np.float64).ravel() for column in columns.values()], 1)  # (N, S)
     return Statistics(tuple(columns), np.nan_to_num(values, posinf=1e300, neginf=-1e300))
