@@ -302,7 +302,10 @@ def test_a_picture_has_the_original_first(place: Path) -> None:
     strip = np.asarray(Image.open("e.png"))
     assert strip.shape == (2 + 66, 2 + 66 + 8 + 2 + 3 * 66, 3)
     assert (strip[:, 68:76] == 255).all()  # a gap after the original
-    assert "nothing was changed" in call("edit", "d", "digits#3", "--toward", 3, "--out", "e.png").err
+    assert (
+        "it is at 3 already: nothing was changed"
+        in call("edit", "d", "digits#3", "--toward", 3, "--out", "e.png").err
+    )
     assert re.search(
         r"moved( only)? \d+%|the other way",
         call("edit", "d", "digits#3", "--dim", 1, "--by", 100, "--out", "e.npz").err,

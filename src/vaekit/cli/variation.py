@@ -97,7 +97,7 @@ def edit(
     result = {**change, **score, "out": str(out)}
     told = [
         "asked, moved, else: standard deviations of q(z | x)",
-        *_reached(found, toward),
+        *_reached(found, toward, by),
         *_unused(opened, dim),
     ]
     return {**result, "text": "\n".join([described(result), *told])}
@@ -117,10 +117,11 @@ def strip(pictures: Any) -> Any:
     return np.concatenate([left, way], axis=1)
 
 
-def _reached(found: Any, toward: str | None) -> list[str]:
+def _reached(found: Any, toward: str | None, by: float | None) -> list[str]:
     """How much of what was asked was reached, in words; a note where that is little, or where nothing was asked."""
     if found.asked < NOTHING:
-        why = "no change was asked for" if toward is None else f"it is at {toward} already, or --by is 0"
+        why = "no item of those known moves along it" if toward is None else f"it is at {toward} already"
+        why = "--by 0 asks for no change" if by == 0 else why
         return [f"note: {why}: nothing was changed"]
     share = found.moved / found.asked
     if share < 0:
