@@ -478,6 +478,14 @@ def test_the_command_writes_what_python_gives(
         pd.testing.assert_frame_equal(
             read.assign(since=pd.to_datetime(read["since"])), expected, check_dtype=False
         )
+    assert (
+        command("sample", run.path, "--n", "50", "--out", out, "--where", "age>=40", "--where", "retired=no")
+        == 0
+    )
+    told = capsys.readouterr().err
+    assert (
+        told.startswith("n 50") and "effective" not in told and "proposed" not in told
+    )  # more than was asked for
     assert command("sample", run.path, "--n", "5", "--out", tmp_path / "rows.png") == 2
     assert (
         command("sample", run.path, "--n", "5", "--out", tmp_path / "no.csv", "--constraint", "age > 100")
