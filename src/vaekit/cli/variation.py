@@ -15,7 +15,7 @@ WIDE, APART = 12, 8  # steps in a line, and pixels between the original and them
 NOTHING, LITTLE = (
     1e-6,
     0.5,
-)  # standard deviations that are no change, and a share of what was asked that is little
+)  # standard deviations that are no change, that can just be told; a share that is little
 
 
 @command("augment")
@@ -123,6 +123,8 @@ def _reached(found: Any, toward: str | None, by: float | None) -> list[str]:
         why = "no item of those known moves along it" if toward is None else f"it is at {toward} already"
         why = "--by 0 asks for no change" if by == 0 else why
         return [f"note: {why}: nothing was changed"]
+    if found.asked < JUST:
+        return []
     share = found.moved / found.asked
     if share < 0:
         return ["note: it moved the other way: the model does not find again what it was asked to change"]
