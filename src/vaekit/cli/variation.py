@@ -12,10 +12,8 @@ from vaekit.errors import UsageError
 from vaekit.progress import described
 
 WIDE, APART = 12, 8  # steps in a line, and pixels between the original and them
-NOTHING, LITTLE = (
-    1e-6,
-    0.5,
-)  # standard deviations that are no change, that can just be told; a share that is little
+NOTHING, JUST = 1e-6, 1.0  # standard deviations that are no change, and that can just be told
+LITTLE = 0.2  # share of what was asked that is little
 
 
 @command("augment")
