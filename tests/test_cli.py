@@ -282,7 +282,7 @@ CASES: list[tuple[str, str, int, str]] = [
     ("evaluate v photos", "E212", 3, "rows of 4 numbers"),
     ("evaluate v gone.npy", "E201", 3, "no gone.npy"),
     ("evaluate i x.npy", "E212", 3, "8"),
-    ("interpolate v x.npy#0 x.npy#80 --out b.npy", "E103", 2, "rows 0 to 79"),
+    ("interpolate v x.npy#0 x.npy#80 --out b.npy", "E103", 2, "the rows are 0 to 79"),
     ("encode v x.npy --out b.png", "E107", 2, ".csv"),
     ("score v x.npy --out b.npy", "E107", 2, ".csv"),
     ("score v x.npy --alpha 2 --out b.csv", "E103", 2, "--alpha"),

@@ -448,6 +448,10 @@ def test_an_older_model_is_judged_by_its_elbo_alone(people, tmp_path) -> None:
         found.p_value, [(1 + (held >= e).sum()) / (1 + len(held)) for e in elbo], atol=0.02
     )
     assert np.isfinite(vaekit.open(tmp_path / "old").score(new, contamination=0.1).score).all()
+    tensors = persistence.load_reference(people.path / "model")
+    facts = people.about["calibration"]["anomalies"]
+    other = old | {"anomalies": facts | {"names": ["−ELBO", "wide distance"]}}
+    assert Yardstick.from_folder(people.model, other, tensors).names == ("−ELBO",)
 
 
 def test_training_items_can_be_left_out_of_the_folder(people, tmp_path) -> None:

@@ -13,6 +13,7 @@ import torch
 from vaekit.config import Config
 from vaekit.data import Images, Items, Kind, Parts, Table, TableSource, as_vectors, build, card, detect, read
 from vaekit.data.patches import cut
+from vaekit.data.tables import refuse_table
 from vaekit.distributions import Noise
 from vaekit.errors import UsageError, nearest
 from vaekit.presets import ABOUT, CHAPTERS, PRESETS, Preset
@@ -106,6 +107,8 @@ def labelled_items(source: Any, kind: Kind) -> Items:
         if isinstance(kind, Table):
             values = source if isinstance(source, TableSource) else source.values
             return Items(kind.store(values), kind, _index(kind, values))
+        if isinstance(kind, Images):
+            refuse_table(kind, source)
         source = as_vectors(source)
     raw = kind.store(source.values)
     if not kind.labels:

@@ -176,7 +176,7 @@ class Run:
             temperature: Spread of the prior; 1 is the model itself.
             where: `{"label": name}` for a conditional model; of a table, `{column: value}` or `{"age>=": 60}`.
             mean: Each p(x | z)'s centre (what pictures are shown as) or a draw from it; by default as suits the kind.
-            constraints: Of a table, what must hold of every row: "age >= 18", "first <= last", "unique name".
+            constraints: Of a table, what must hold of every row: "age >= 18", "first_day <= last_day", "unique name".
 
         Returns:
             (n, …) as `decode` gives.

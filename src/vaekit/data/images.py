@@ -163,7 +163,10 @@ class Images(Kind):
         size = f"{self.height}x{self.width}"
         wanted = f"(N, {self.height}, {self.width}, {self.channels})"
         wanted += f" or (N, {self.height}, {self.width})" if self.channels == 1 else ""
-        hint = f"make every image {size} with {self.channels} channel{'s' if self.channels > 1 else ''} first"
+        colours = {1: "to grey", 3: "to red, green and blue"}.get(
+            self.channels, f"to {self.channels} channels"
+        )
+        hint = f"resize to {size}, and convert {colours} what is not"
         return DataError("E212", f"images of shape {wanted} are expected, not {came}.", hint=hint)
 
     def encode(self, raw: Tensor, labels: Tensor | None = None, noise: Noise | None = None) -> Batch:

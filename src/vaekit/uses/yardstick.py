@@ -152,9 +152,14 @@ class Yardstick:
 
     @classmethod
     def from_folder(cls, model: VAE, calibrated: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
-        """From what a model folder keeps; where items in coded form were left out, −ELBO alone is judged."""
-        if tensors and "anomalies" in calibrated:
-            return cls.from_parts(calibrated["anomalies"], tensors)
+        """From what a model folder keeps; −ELBO alone is judged where it keeps no coded items, or statistics of old."""
+        facts = calibrated.get("anomalies") or {}
+        if (
+            tensors
+            and "pictured" in facts
+            and (facts["pictured"] or {*facts["names"]} <= {*JUDGED, "distortion"})
+        ):
+            return cls.from_parts(facts, tensors)
         values = np.sort(np.asarray(calibrated["scores"], dtype=np.float64))
         nothing = np.zeros((len(values), 0))
         held = Coded(nothing, nothing, values, np.zeros(len(values)))
