@@ -435,6 +435,18 @@ def test_every_kind_is_scored(name, tmp_path, monkeypatch) -> None:
     assert np.isfinite(dirty.score).all() and len(dirty.why[:]) == 60
 
 
+@pytest.mark.parametrize("wild", [1e20, -3e38])
+def test_a_sentinel_is_odd_and_keeps_nobody_from_being_scored(wild, tmp_path) -> None:
+    run = vaekit.fit(rows(200, 0), out=tmp_path / "run", **QUICK)
+    new = rows(20, 1)
+    before = run.score(new).score
+    new[3, 2] = wild
+    found = run.score(new)
+    others = np.arange(20) != 3
+    np.testing.assert_allclose(found.score[others], before[others], rtol=1e-5)
+    assert found.score[3] > found.score[others].max() and found.why[3][0].column == "column 2"
+
+
 def test_an_older_model_is_judged_by_its_elbo_alone(people, tmp_path) -> None:
     old = {"scores": people.about["calibration"]["scores"], "kl": [1.0], "active": [True]}
     about = {k: v for k, v in people.about.items() if k != "calibration"}

@@ -20,7 +20,8 @@ from vaekit.uses.features import deviance, expectations, walks
 CHUNK = 1_024  # items at once
 DRAWS = 16
 SAME = 1e-4  # of the spread of a place's coordinate: what float32 and the order of sums may move it
-LARGEST = torch.finfo(torch.float32).max  # what float32 could not hold counts as this
+# what is larger counts as this: squares of it, over many columns and small scales, still have a float
+LARGEST = {torch.float32: 1e12, torch.float64: torch.finfo(torch.float32).max}
 MOST, FEWEST, NUMBERS = 5_000, 200, 4_000_000  # items kept in coded form; of wide ones, and their numbers
 
 
@@ -81,7 +82,8 @@ def coded(model: VAE, items: Items, draws: int = DRAWS, first: int = 0) -> Coded
     device, dtype = next((p.device, p.dtype) for p in model.parameters())
     for batch in items.batches(CHUNK):
         batch = batch.to(device)
-        x = batch.x.clamp(-LARGEST, LARGEST).to(dtype) if batch.x.is_floating_point() else batch.x
+        large = LARGEST[dtype]
+        x = batch.x.clamp(-large, large).to(dtype) if batch.x.is_floating_point() else batch.x
         keys = torch.zeros(len(batch), dtype=torch.long)
         distortion, rate = bound(model, x, batch.c, batch.mask, draws, rows=keys)
         volume = 0.0 if items.kind is None else items.kind.log_volume(batch)
