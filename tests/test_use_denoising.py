@@ -21,12 +21,14 @@ from vaekit import VAE, files, operations
 from vaekit.bottlenecks import Variational
 from vaekit.cli.denoising import enlarged
 from vaekit.conditional import Conditional
+from vaekit.config import Config
 from vaekit.data import Images, Vectors, detect, read
 from vaekit.data.likelihoods import known_noise
 from vaekit.data.patches import cut, patches
 from vaekit.distributions import Fixed, Gaussian, Noise, PhotonDistribution, Photons, SignalDependent
 from vaekit.errors import VaekitError
 from vaekit.model import Pass
+from vaekit.prepare import prepare
 from vaekit.priors import StandardNormal
 from vaekit.uses import denoising
 
@@ -363,6 +365,16 @@ def test_rows_are_denoised_in_their_own_units(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------- the command line
+
+
+def test_squares_of_one_picture_are_all_trained_on_or_all_held_out() -> None:
+    pictures = np.arange(30, dtype=np.uint8).reshape(30, 1, 1) + np.zeros((1, 8, 12), np.uint8)
+    data = prepare(pictures, Config(source="", patch=4, kind="images"))
+    parts = [set(part.raw.flatten(1)[:, 0].tolist()) for part in (data.train, data.heldout)]
+    assert not parts[0] & parts[1] and [len(part) for part in parts] == [27, 3] and len(data.heldout) == 18
+    single = np.arange(96, dtype=np.uint8).reshape(1, 8, 12)
+    one = prepare(single, Config(source="", patch=4, kind="images"))
+    assert len(one.train) == 5 and len(one.heldout) == 1
 
 
 def test_the_command_trains_on_patches_and_writes_every_form(tmp_path: Path) -> None:

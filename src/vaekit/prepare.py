@@ -45,8 +45,8 @@ def prepare(source: Any, config: Config, minimum: int = 2) -> Data:
     """
     _preset(config)  # what cannot be is said before anything is read
     key = "*" if config.kind == "parts" else config.key
-    raw = read(source, key=key, labels=config.labels, image_size=config.image_size)
-    raw = raw if config.patch is None else cut(raw, config.patch)
+    whole = read(source, key=key, labels=config.labels, image_size=config.image_size)
+    raw = whole if config.patch is None else cut(whole, config.patch)
     kind, reasons = detect(
         raw, config.kind, config.likelihood, config.binarize, minimum,
         told=config.columns, conditional=ABOUT[config.preset].labels,
@@ -54,7 +54,7 @@ def prepare(source: Any, config: Config, minimum: int = 2) -> Data:
     _condition(kind, config)
     items = build(raw, kind)
     facts = card(raw, kind, items, reasons)
-    train_items, heldout = _split(items, kind, config)
+    train_items, heldout = _split(items, kind, config, len(raw) // len(whole))
     said = [*reasons, *raw.notes, f"{len(train_items)} items train, {len(heldout)} are held out"]
     return Data(kind, train_items, heldout, facts, said)
 
@@ -85,20 +85,29 @@ def _condition(kind: Kind, config: Config) -> None:
         kind.conditional = True
 
 
-def _split(items: Items, kind: Kind, config: Config) -> tuple[Items, Items]:
+def _split(items: Items, kind: Kind, config: Config, pieces: int) -> tuple[Items, Items]:
     if config.val is not None:
         key = "*" if isinstance(kind, Parts) else config.key
         other = read(config.val, key=key, labels=config.labels, image_size=config.image_size)
         other = other if config.patch is None else cut(other, config.patch)
         return items, labelled_items(other, kind)
-    return held_out(items, config.seed)
+    return held_out(items, config.seed, pieces)
 
 
-def held_out(items: Items, seed: int) -> tuple[Items, Items]:
-    """What is trained on and what is held out; the same rows for the same seed."""
-    order = Noise(seed, "split").permutation(len(items))
-    held = min(max(1, round(HELD_OUT * len(items))), MOST_HELD_OUT)
-    return items.subset(order[held:].sort().values), items.subset(order[:held].sort().values)
+def held_out(items: Items, seed: int, pieces: int = 1) -> tuple[Items, Items]:
+    """What is trained on and what is held out; the same rows for the same seed.
+
+    Args:
+        items: In order.
+        seed: Of the choice.
+        pieces: So many items after one another are of one picture, and stay together if there are two pictures.
+    """
+    pieces = pieces if len(items) > pieces else 1
+    order = Noise(seed, "split").permutation(len(items) // pieces)
+    held = min(max(1, round(HELD_OUT * len(order))), max(1, MOST_HELD_OUT // pieces))
+    rows = order.unsqueeze(1) * pieces + torch.arange(pieces)  # (pictures, pieces)
+    seen, other = (items.subset(part.flatten().sort().values) for part in (rows[held:], rows[:held]))
+    return seen, other
 
 
 def labelled_items(source: Any, kind: Kind) -> Items:
