@@ -14,9 +14,8 @@ import numpy as np
 from use_rows.shared import DATA, Figures, Row
 
 SIGMA, PEAK = 25.0, 30.0  # of 0..255; photons at white
-MASKED = (
-    0.02  # share of pixels that are hidden from the blind-spot network at each step; its authors hide 0.2 %
-)
+# share of pixels that are hidden from the blind-spot network at each step; its authors hide 0.2 %
+MASKED = 0.02
 NUCLEI, FASHION = 6, 60  # pictures of the test sets that are denoised
 
 Pictures = tuple[

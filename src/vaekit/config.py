@@ -13,11 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vaekit import files
 from vaekit.errors import FileError, UsageError, nearest
 
-MEASURED = (
-    "at_most",
-    "threads",
-    "evaluate_every",
-)  # chosen by the clock unless given; reused when a run goes on
+# chosen by the clock unless given; reused when a run goes on
+MEASURED = ("at_most", "threads", "evaluate_every")
 
 
 class Config(BaseModel):

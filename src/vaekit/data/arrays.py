@@ -27,12 +27,8 @@ IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 GZIP_RATIO = 1100  # deflate cannot squeeze harder than 1032 : 1
 READ_BYTES = 1 << 20
 BROKEN_ZIP = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
-DAMAGE = (
-    *BROKEN_ZIP,
-    struct.error,
-    RuntimeError,
-    NotImplementedError,
-)  # the last two: encrypted, unknown packing
+# the last two: encrypted, unknown packing
+DAMAGE = (*BROKEN_ZIP, struct.error, RuntimeError, NotImplementedError)
 
 
 def read_npy(path: Path) -> Source:

@@ -23,10 +23,8 @@ from vaekit.errors import DataError
 from vaekit.networks import DECODER_GAIN, MLP, LogCounts
 from vaekit.recipes import configurable
 
-HIDDEN = (
-    128,
-    128,
-)  # with 400 each, 8 000 cells of 1 000 genes are soon learned by heart (benchmarks/counts.py)
+# with 400 each, 8 000 cells of 1 000 genes are soon learned by heart (benchmarks/counts.py)
+HIDDEN = (128, 128)
 SURE = 5.0  # standard errors by which the values must vary more than Poisson counts
 
 

@@ -23,11 +23,8 @@ from vaekit.errors import DataError
 
 ORIENTED = ("csr", "csc")
 PARTS = ("data", "indices", "indptr", "shape")
-UNREADABLE = (
-    FileNotFoundError,
-    IsADirectoryError,
-    PermissionError,
-)  # which say nothing about what is in a file
+# which say nothing about what is in a file
+UNREADABLE = (FileNotFoundError, IsADirectoryError, PermissionError)
 
 
 def read_csr_npz(path: Path, labels: str | None = None) -> SparseSource | None:

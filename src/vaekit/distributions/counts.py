@@ -20,9 +20,8 @@ from vaekit.recipes import configurable
 
 LINEAR = 20.0  # a logarithm up to here is taken as it is: e²⁰ is 5 · 10⁸
 STIRLING = 16.0  # from here on, four terms of the series have every digit of a float64
-NORMAL = (
-    1e6  # above this mean three terms give the quantile, but for one more or less, once in a thousand times
-)
+# above this mean three terms give the quantile, but for one more or less, once in a thousand times
+NORMAL = 1e6
 
 
 class PoissonDistribution(D.Distribution):

@@ -195,6 +195,5 @@ class Categories(nn.Module):
         return torch.cat(biases), torch.cat(maps)
 
 
-STEEPEST = (
-    2.0  # a logit's change for one standard deviation of z: the expansion is no good far from its centre
-)
+# a logit's change for one standard deviation of z: the expansion is no good far from its centre
+STEEPEST = 2.0

@@ -12,9 +12,8 @@ from vaekit.networks.condition import FiLM
 from vaekit.recipes import configurable
 
 Shape = int | Sequence[int]
-DECODER_GAIN = (
-    0.1  # a likelihood's parameters begin near zero: near the middle of its range, with its first scale
-)
+# a likelihood's parameters begin near zero: near the middle of its range, with its first scale
+DECODER_GAIN = 0.1
 
 
 @configurable
