@@ -19,7 +19,6 @@ from torch import Tensor, nn
 import vaekit
 from vaekit import VAE, files, operations
 from vaekit.bottlenecks import Variational
-from vaekit.cli.denoising import enlarged
 from vaekit.conditional import Conditional
 from vaekit.config import Config
 from vaekit.data import Images, Vectors, detect, read
@@ -28,6 +27,7 @@ from vaekit.data.patches import cut, patches
 from vaekit.distributions import Fixed, Gaussian, Noise, PhotonDistribution, Photons, SignalDependent
 from vaekit.errors import VaekitError
 from vaekit.model import Pass
+from vaekit.outputs import enlarged
 from vaekit.prepare import prepare
 from vaekit.priors import StandardNormal
 from vaekit.uses import denoising

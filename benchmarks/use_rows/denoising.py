@@ -205,10 +205,8 @@ def masked(y, random):  # type: ignore[no-untyped-def]
 
 LARGE = {"patch": 64, "layers": 5, "steps": 800, "lr": 2e-3, "refined": 30}
 SMALL = {"layers": 8, "steps": 2_000, "lr": 3e-3, "refined": 100}
-SECONDS = {
-    nuclei: 190.0,
-    fashion: 270.0,
-}  # of computing that the blind-spot network learns for: what ours take
+# of computing that the blind-spot network learns for: what ours take
+SECONDS = {nuclei: 190.0, fashion: 270.0}
 
 
 def arms(name: str, clean: Callable, noise: Callable) -> dict[str, Callable[[int], Figures]]:

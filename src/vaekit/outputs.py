@@ -334,14 +334,31 @@ def sheet_names(rows: Sequence[int], names: Sequence[str] | None) -> list[str]:
 
 def sheet(pictures: np.ndarray, captions: Sequence[str]) -> np.ndarray:
     """Pictures side by side under their captions: (n, H, W[, C]) uint8 → (height, width, 3), small ones enlarged."""
-    from PIL import Image, ImageDraw, ImageFont
+    return captioned(grid(enlarged(pictures, SIDE), len(pictures), gap=8), captions, gap=8, above=(6, LINE))
 
-    factor = -(-SIDE // max(pictures.shape[1:3]))
-    drawn = grid(pictures.repeat(factor, axis=1).repeat(factor, axis=2), len(pictures), gap=8)
-    whole = Image.fromarray(np.concatenate([np.full((LINE, drawn.shape[1], 3), 255, np.uint8), drawn]))
-    step = (drawn.shape[1] - 8) // len(pictures)
+
+def enlarged(pictures: np.ndarray, side: int = 64) -> np.ndarray:
+    """Pictures (N, H, W[, C]) by a whole factor, so that the longer side has so many pixels or more."""
+    factor = max(1, -(-side // max(pictures.shape[1:3])))
+    return pictures.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def captioned(drawn: np.ndarray, captions: Sequence[str], gap: int, above: tuple[int, int]) -> np.ndarray:
+    """A grid (height, width, 3) with words over each of its columns.
+
+    Args:
+        drawn: As `grid` gives it.
+        captions: One for each column.
+        gap: Of the grid.
+        above: Pixels from the edge to the words, and in all from the edge to the grid.
+    """
+    from PIL import Image, ImageDraw
+
+    top, height = above
+    whole = Image.fromarray(np.concatenate([np.full((height, drawn.shape[1], 3), 255, np.uint8), drawn]))
+    step = (drawn.shape[1] - gap) // len(captions)
     for place, words in enumerate(captions):
-        ImageDraw.Draw(whole).text((8 + place * step, 6), words, fill=0, font=ImageFont.load_default())
+        ImageDraw.Draw(whole).text((gap + place * step, top), words, fill="black")
     return np.asarray(whole)
 
 

@@ -11,9 +11,8 @@ from typing import Any
 import torch
 
 from vaekit.config import Config
-from vaekit.data import Images, Items, Kind, Parts, Table, TableSource, as_vectors, build, card, detect, read
+from vaekit.data import Images, Items, Kind, Parts, Table, TableSource, as_arrays, build, card, detect, read
 from vaekit.data.patches import cut
-from vaekit.data.tables import refuse_table
 from vaekit.distributions import Noise
 from vaekit.errors import UsageError, nearest
 from vaekit.presets import ABOUT, CHAPTERS, PRESETS, Preset
@@ -112,13 +111,10 @@ def held_out(items: Items, seed: int, pieces: int = 1) -> tuple[Items, Items]:
 
 def labelled_items(source: Any, kind: Kind) -> Items:
     """A source as items of a kind that is already known; its labels are matched to the kind's by name."""
-    if isinstance(source, TableSource) or isinstance(kind, Table):
-        if isinstance(kind, Table):
-            values = source if isinstance(source, TableSource) else source.values
-            return Items(kind.store(values), kind, _index(kind, values))
-        if isinstance(kind, Images):
-            refuse_table(kind, source)
-        source = as_vectors(source)
+    if isinstance(kind, Table):
+        values = source if isinstance(source, TableSource) else source.values
+        return Items(kind.store(values), kind, _index(kind, values))
+    source = as_arrays(kind, source)
     raw = kind.store(source.values)
     if not kind.labels:
         return Items(raw, kind)

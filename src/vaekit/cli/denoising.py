@@ -10,7 +10,7 @@ import typer
 from vaekit.cli.app import Out, RunPath, Seed, SourcePath, command, open_run
 from vaekit.progress import described, number
 
-DRAWN, HEAD, SIDE = 16, 26, 64  # pictures of a sheet, pixels of its headings, and of a picture at least
+DRAWN, HEAD = 16, 26  # pictures of a sheet, and pixels of its headings
 
 
 @command("denoise")
@@ -80,21 +80,11 @@ def sheet(found: Any, kind: Any) -> Any:
     from itertools import islice
 
     import numpy as np
-    from PIL import Image, ImageDraw
 
     from vaekit import outputs
     from vaekit.uses.denoising import shown
 
-    pictures = enlarged(np.stack(list(islice(shown(found, kind), 3 * DRAWN))))
-    grid = outputs.grid(pictures, columns=3)
-    head = Image.new("RGB", (grid.shape[1], HEAD), "white")
+    pictures = np.stack(list(islice(shown(found, kind), 3 * DRAWN)))
     words = ("noisy", "denoised", f"spread\n0 to {number(float(found.std.max()))}")
-    for i, word in enumerate(words):
-        ImageDraw.Draw(head).text((2 + i * (grid.shape[1] - 2) // 3, 1), word, fill="black")
-    return np.concatenate([np.asarray(head), grid])
-
-
-def enlarged(pictures: Any) -> Any:
-    """Pictures (N, H, W[, C]) by a whole factor, so that the longer side has 64 pixels or more."""
-    factor = max(1, -(-SIDE // max(pictures.shape[1:3])))
-    return pictures.repeat(factor, axis=1).repeat(factor, axis=2)
+    drawn = outputs.grid(outputs.enlarged(pictures), columns=3)
+    return outputs.captioned(drawn, words, gap=2, above=(1, HEAD))

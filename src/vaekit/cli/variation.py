@@ -106,9 +106,8 @@ def strip(pictures: Any) -> Any:
     import numpy as np
 
     from vaekit import outputs
-    from vaekit.cli.denoising import enlarged
 
-    pictures = enlarged(pictures)
+    pictures = outputs.enlarged(pictures)
     first, way = outputs.grid(pictures[:1]), outputs.grid(pictures[1:], min(WIDE, len(pictures) - 1))
     left = np.full((len(way), first.shape[1] + APART, 3), 255, dtype=np.uint8)
     left[: len(first), : first.shape[1]] = first

@@ -5,7 +5,7 @@ from vaekit.data.card import card
 from vaekit.data.classes import Classes
 from vaekit.data.counts import Counts
 from vaekit.data.detect import build, detect
-from vaekit.data.detect_table import as_vectors
+from vaekit.data.detect_table import as_arrays, as_vectors
 from vaekit.data.images import Images
 from vaekit.data.kind import Kind
 from vaekit.data.likelihoods import LIKELIHOODS
@@ -21,5 +21,5 @@ from vaekit.data.vectors import Vectors
 __all__ = [
     "Batch", "Classes", "Counts", "Images", "Items", "Kind", "LIKELIHOODS", "Parts", "PartsSource",
     "Sequences", "Source", "SparseRows", "SparseSource", "Table", "TableSource", "TextSource", "Vectors",
-    "as_items", "as_vectors", "build", "card", "detect", "item", "read", "split_row",
+    "as_arrays", "as_items", "as_vectors", "build", "card", "detect", "item", "read", "split_row",
 ]  # fmt: skip

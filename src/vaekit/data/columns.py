@@ -230,7 +230,7 @@ class Category(Column):
         self.values, self.shares, self.ordered = list(values), list(shares), ordered
         self.rare, self.rare_shares = list(rare), list(rare_shares)
         self._place = {value: i for i, value in enumerate([*self.values, *self.rare])}
-        self._spoken = {_spoken(value): i for value, i in self._place.items()}
+        self._spoken = {spoken(value): i for value, i in self._place.items()}
 
     @property
     def word(self) -> str:  # type: ignore[override]
@@ -258,7 +258,7 @@ class Category(Column):
         if isinstance(value, np.generic):
             value = value.item()
         try:
-            return self._place[value] if value in self._place else self._spoken.get(_spoken(value), -1)
+            return self._place[value] if value in self._place else self._spoken.get(spoken(value), -1)
         except TypeError:  # a list, or another thing that cannot be looked up
             return -1
 
@@ -335,6 +335,6 @@ class Dropped(Column):
         return np.zeros(0)
 
 
-def _spoken(value: Any) -> str:
+def spoken(value: Any) -> str:
     """A category as text: 3.0 and 3 are the same."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

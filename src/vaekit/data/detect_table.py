@@ -10,10 +10,12 @@ import numpy as np
 from vaekit.data.checks import enough
 from vaekit.data.columns import Category, Column, Dropped
 from vaekit.data.given import combinations
+from vaekit.data.images import Images
+from vaekit.data.kind import Kind
 from vaekit.data.likelihoods import LIKELIHOODS, Setting
 from vaekit.data.loaded import Source, TableSource
 from vaekit.data.recognise import recognise
-from vaekit.data.tables import Table
+from vaekit.data.tables import Table, refuse_table
 from vaekit.data.together import found_together
 from vaekit.distributions import Family
 from vaekit.errors import DataError, UsageError
@@ -123,6 +125,19 @@ def as_vectors(source: TableSource) -> Source:
             raise DataError("E215", message, where=source.path, hint="--kind table")
     values = source.frame.to_numpy(dtype=np.float64, na_value=np.nan)
     return Source(values, path=source.path, notes=source.notes)
+
+
+def as_arrays(kind: Kind, source: Any) -> Any:
+    """A source as a kind without columns of types takes it: of a table the numbers, all else as it is.
+
+    Raises:
+        DataError: E108, the kind is of pictures; E215, a column does not hold numbers.
+    """
+    if not isinstance(source, TableSource):
+        return source
+    if isinstance(kind, Images):
+        refuse_table(kind, source)
+    return as_vectors(source)
 
 
 def table_card(source: TableSource, kind: Table) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vaekit.data.columns import spoken
 from vaekit.errors import DataError, nearest
 from vaekit.evaluation.privacy import privacy
 from vaekit.evaluation.tables import cells, compare
@@ -219,7 +220,7 @@ def _categories(real: pd.Series, other: pd.Series) -> list[pd.Categorical]:
     """Cells as categories that both share, by how they are written."""
     import pandas as pd
 
-    words = [column.astype(object).map(_written, na_action="ignore") for column in (real, other)]
+    words = [column.astype(object).map(spoken, na_action="ignore") for column in (real, other)]
     known = pd.unique(pd.concat(words).dropna())
     return [pd.Categorical(column, categories=known) for column in words]
 
@@ -231,11 +232,6 @@ def _features(frame: pd.DataFrame) -> pd.DataFrame:
         if len(column.cat.categories) > MANY:
             found[name] = column.cat.codes.astype(float)
     return found
-
-
-def _written(cell: Any) -> str:
-    """A cell as text: 3.0 and 3 are the same, as a table's file gives back whole numbers beside empty cells."""
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
 def _reached(x: pd.DataFrame, y: np.ndarray, test_x: pd.DataFrame, test_y: np.ndarray) -> float:

@@ -26,11 +26,8 @@ MOST = 24  # items on a page
 LONGEST = 2_000  # characters of a line of text that are shown
 WORD, CELLS = 60, 60  # letters of a cell; cells of a row that are not odd
 SIDE = 256  # pixels of a picture's longer side on the page; larger ones are thinned out
-NAMES = {
-    "images": "Picture",
-    "sequences": "Line",
-    "parts": "Item",
-}  # what an item of a kind is called; others are rows
+# what an item of a kind is called; others are rows
+NAMES = {"images": "Picture", "sequences": "Line", "parts": "Item"}
 MEANING = "The p-value is the share of ordinary, held-out items at least as odd. The score has no unit: more is odder."
 WORDS = {
     "distortion": "what the reconstruction costs, in nats",

@@ -70,9 +70,7 @@ class VAEOutlierDetector(OutlierMixin, Autoencoder):
         """Train on rows and choose `offset_`.
 
         Args:
-            X: (N, D) numbers, NaN where a value was not observed; or a DataFrame whose columns may hold words, truth
-                values and dates too, which then is a `Table`.
-            y: Unused.
+            X, y: As in `VAE.fit`.
 
         Raises:
             ValueError: X or an argument cannot be used.

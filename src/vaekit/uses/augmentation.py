@@ -29,12 +29,11 @@ from vaekit.data import (
     Table,
     TableSource,
     Vectors,
-    as_vectors,
+    as_arrays,
 )
 from vaekit.data.arrays import LABEL_NAMES
 from vaekit.data.checks import listed
 from vaekit.data.labels import same_classes
-from vaekit.data.tables import refuse_table
 from vaekit.distributions import RowNoise, content_keys
 from vaekit.errors import DataError, UsageError, nearest
 from vaekit.evaluation import codes
@@ -137,10 +136,7 @@ class Originals:
         """
         if isinstance(kind, Table):
             return cls._of_table(kind, source)
-        if isinstance(source, TableSource):
-            if isinstance(kind, Images):
-                refuse_table(kind, source)
-            source = as_vectors(source)
+        source = as_arrays(kind, source)
         items = Items(kind.store(source.values), kind)
         if source.labels is None:
             _refuse_unusable(kind, source)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from vaekit.data.columns import spoken
+
 
 def filled(series: Any, cells: Any, here: np.ndarray, form: str = "") -> Any:
     """A column with other cells in some places.
@@ -61,10 +63,7 @@ def _words(cells: Any, form: str) -> Any:
     if cells.dtype.kind == "M":
         days = (cells.dropna().dt.normalize() == cells.dropna()).all()
         return cells.dt.strftime(form or ("%Y-%m-%d" if days else "%Y-%m-%dT%H:%M:%S.%f%z"))
-    return cells.astype(object).map(
-        lambda cell: str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell),
-        na_action="ignore",
-    )
+    return cells.astype(object).map(spoken, na_action="ignore")
 
 
 def _zoned(cells: Any, zone: Any) -> Any:

@@ -108,26 +108,42 @@ def _places(items: Items, model: VAE, out: Pass) -> tuple[Tensor, Tensor]:
     return codes, left
 
 
-def among(items: Coded, others: Coded) -> np.ndarray:
-    """Which items are among others, as far as their coded forms tell: those of the same place, (N,) of bool.
+class Known:
+    """Coded items in which others are looked up, by the places of their coded forms.
 
-    Both are sorted along one direction, so that each is held against its neighbours there alone. Where there are no
-    places, none is.
+    They are sorted along one direction, so that each item is held against its neighbours there alone.
+
+    Args:
+        items: What others are looked up in.
     """
-    here, there = (np.concatenate([of.codes, of.residuals], 1) for of in (items, others))
-    if here.shape[1] != there.shape[1] or not there.size:
-        return np.zeros(len(here), dtype=bool)
-    scale = there.std(0)
-    scale = scale + 0.01 * scale.mean() + np.finfo(np.float32).tiny
-    here, there = here / scale, there / scale
-    direction = np.sin(1.0 + np.arange(here.shape[1]) ** 2)  # any that no column is left out of
-    there = there[np.argsort(there @ direction, kind="stable")]
-    first = np.searchsorted(there @ direction, here @ direction)
-    found = np.zeros(len(here), dtype=bool)
-    for step in (-2, -1, 0, 1):
-        near = there[(first + step).clip(0, len(there) - 1)]
-        found |= np.abs(near - here).max(1) < SAME
-    return found
+
+    def __init__(self, items: Coded) -> None:
+        there = _forms(items)
+        scale = there.std(0) if len(there) else np.ones(there.shape[1])
+        self.scale = scale + 0.01 * scale.mean() + np.finfo(np.float32).tiny if scale.size else scale
+        self.direction = np.sin(1.0 + np.arange(len(scale)) ** 2)  # any that no column is left out of
+        there = there / self.scale
+        along = there @ self.direction
+        order = np.argsort(along, kind="stable")
+        self.there, self.along = there[order], along[order]
+
+    def has(self, items: Coded) -> np.ndarray:
+        """Which items are among them, (N,) of bool; none where there are no places."""
+        here = _forms(items)
+        found = np.zeros(len(here), dtype=bool)
+        if here.shape[1] != self.there.shape[1] or not self.there.size:
+            return found
+        here = here / self.scale
+        first = np.searchsorted(self.along, here @ self.direction)
+        for step in (-2, -1, 0, 1):
+            near = self.there[(first + step).clip(0, len(self.there) - 1)]
+            found |= np.abs(near - here).max(1) < SAME
+        return found
+
+
+def _forms(items: Coded) -> np.ndarray:
+    """Codes and residuals together, (N, D + P)."""
+    return np.concatenate([items.codes, items.residuals], 1)
 
 
 def reference(model: VAE, items: Items, most: int = MOST, draws: int = DRAWS) -> Coded:

@@ -18,12 +18,11 @@ import torch
 from torch import Tensor
 
 from vaekit import operations
-from vaekit.data import Images, Kind, TableSource, Vectors, as_vectors, item, read, split_row
+from vaekit.data import Images, Kind, Vectors, as_arrays, item, read, split_row
 from vaekit.data.checks import check_dtype, finite
 from vaekit.data.layouts import channels_first, channels_last
 from vaekit.data.levels import NOISIEST, as_array, bad_scale
 from vaekit.data.likelihoods import EIGHT_BIT, NoiseModel, known_noise, speaks_of_noise
-from vaekit.data.tables import refuse_table
 from vaekit.distributions import Family, Fixed, Photons, SignalDependent, content_keys
 from vaekit.errors import DataError, UsageError
 from vaekit.model import VAE
@@ -163,11 +162,7 @@ def _read(source: Any, kind: Kind, image_size: int | None) -> np.ndarray:
     _, row = split_row(str(source))
     reader = read if row is None else item
     found = reader(str(source), image_size=image_size if isinstance(kind, Images) else None)
-    if isinstance(found, TableSource):
-        if isinstance(kind, Images):
-            refuse_table(kind, found)
-        found = as_vectors(found)
-    return np.asarray(found.values)
+    return np.asarray(as_arrays(kind, found).values)
 
 
 # ---------------------------------------------------------------------- rows

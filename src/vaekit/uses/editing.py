@@ -201,9 +201,8 @@ def _cells_carried(kind: Table, batch: Batch, before: Batch, after: Batch) -> Te
         if first[column.name].equals(second[column.name]):
             places = [place for place in kind.places(column) if place is not None]
             made[:, places] = own[:, places]
-    return (
-        made if batch.mask is None else torch.where(batch.mask.bool(), made, y)
-    )  # what is not there is drawn
+    # what is not there is drawn
+    return made if batch.mask is None else torch.where(batch.mask.bool(), made, y)
 
 
 def _encoded(model: VAE, kind: Kind, made: Batch) -> Tensor:

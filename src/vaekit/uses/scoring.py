@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ class Scores:
     names: Sequence[str] | None = None
     unseen: Mapping[int, list[Cell]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def again(self) -> bool:
         """Whether items that were trained on are among them: more than held-out ones have the like of themselves."""
         return bool(self.trained.mean() > 2 * self.yardstick.alike) if self.trained.any() else False

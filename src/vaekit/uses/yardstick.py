@@ -25,7 +25,7 @@ from torch import Tensor
 from vaekit.data import Items
 from vaekit.evaluation.calibration import spaced
 from vaekit.model import VAE
-from vaekit.uses.coded import CHUNK, DRAWS, Coded, among, coded, reference
+from vaekit.uses.coded import CHUNK, DRAWS, Coded, Known, coded, reference
 from vaekit.uses.one_class import OneClass, gaussians
 from vaekit.uses.statistics import Statistics, pictured, statistics
 
@@ -111,20 +111,22 @@ class Yardstick:
         Raises:
             DataError: E206, an item has no finite likelihood (the rows are named).
         """
-        found, own = [], []
+        found, own, known = [], [], Known(self.reference)
         for first in range(0, len(items), CHUNK):
             part = items.subset(torch.arange(first, min(first + CHUNK, len(items))))
             seen = coded(model, part, first=first)
             more = pictured(part, seen) if self.pictured else {}
             found.append(statistics(model, seen, self.reference, more, self.contamination))
-            own.append(among(seen, self.reference))
+            own.append(known.has(seen))
         every = Statistics(found[0].names, np.concatenate([part.values for part in found]))
         return every, self.one_class.score(every.of(self.names)), np.concatenate(own)
 
     @property
     def alike(self) -> float:
         """The share of held-out items of which the reference has the like: rows of few values come again and again."""
-        return 0.0 if self.heldout is self.reference else float(among(self.heldout, self.reference).mean())
+        return (
+            0.0 if self.heldout is self.reference else float(Known(self.reference).has(self.heldout).mean())
+        )
 
     def __len__(self) -> int:
         """Items that it holds."""
@@ -154,11 +156,8 @@ class Yardstick:
     def from_folder(cls, model: VAE, calibrated: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
         """From what a model folder keeps; −ELBO alone is judged where it keeps no coded items, or statistics of old."""
         facts = calibrated.get("anomalies") or {}
-        if (
-            tensors
-            and "pictured" in facts
-            and (facts["pictured"] or {*facts["names"]} <= {*JUDGED, "distortion"})
-        ):
+        ours = "pictured" in facts and (facts["pictured"] or {*facts["names"]} <= {*JUDGED, "distortion"})
+        if tensors and ours:
             return cls.from_parts(facts, tensors)
         values = np.sort(np.asarray(calibrated["scores"], dtype=np.float64))
         nothing = np.zeros((len(values), 0))
