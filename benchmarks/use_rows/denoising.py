@@ -1,11 +1,13 @@
 """Denoising: pictures learned from nothing but noisy ones, beside BM3D and a blind-spot network.
 
 Sizes, steps and learning rates of ours were chosen by the PSNR of the Gaussian rows' seed 0, and that each posterior is
-improved by some steps after the first row of photons.
+improved by some steps after the first row of photons. Gradients are clipped since seed 1 of that row, where training
+without it ended 90 nats a square worse.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -90,7 +92,7 @@ def ours(
     from vaekit.data import detect, read
     from vaekit.data.patches import patches
     from vaekit.distributions import Noise
-    from vaekit.training import fit, warm_cosine
+    from vaekit.training import Adam, fit, warm_cosine
     from vaekit.uses.denoising import denoise
 
     train, clean, noisy = pictures
@@ -100,8 +102,10 @@ def ours(
         model, objective = presets.top_down_vae(
             kind, latent=8, layers=layers, width=192, warmup=steps // 4, convolutional=True
         )
-    options = {"steps": steps, "batch_size": 16, "lr": lr, "decay": warm_cosine, "seed": seed}
-    fit(model, objective, kind.encode(kind.store(train)).x, **options)
+    # clipped as `vaekit train` does: the first steps on photons have gradients a hundred times those of later ones
+    optimizer = Adam(lr, clip=20 * math.sqrt(math.prod(kind.shape)))
+    options = {"steps": steps, "batch_size": 16, "decay": warm_cosine, "seed": seed}
+    fit(model, objective, kind.encode(kind.store(train)).x, optimizer=optimizer, **options)
     found = denoise(model, kind, noisy, samples=30, steps=refined, seed=seed)
     return figures(clean, found.mean, found.std)
 
