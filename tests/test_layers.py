@@ -94,7 +94,8 @@ LAYERS = {
         "explorer",
     },
     "launch": BELOW_TOP | {"uses", "config", "prepare", "progress", "fitting", "report", "run"},
-    "mending": BELOW_TOP | {"uses", "config", "prepare", "progress", "diagnosis", "as_trained", "run", "launch"},
+    "mending": BELOW_TOP
+    | {"uses", "config", "prepare", "progress", "diagnosis", "as_trained", "run", "launch"},
     "sweep": BELOW_TOP | {"config", "prepare", "progress", "comparison", "run", "launch"},
     "sklearn": BELOW_TOP | {"uses", "config", "prepare"},
     "words": {"errors"},
