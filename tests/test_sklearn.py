@@ -377,7 +377,8 @@ def test_a_frame_of_mixed_columns_is_a_table() -> None:
     frame = mixed(300)
     model = VAE(n_components=2, steps=100).fit(frame)
     codes = model.transform(frame)
-    assert codes.shape == (300, 2) and np.array_equal(codes[:7], model.transform(frame[:7]))
+    # seven rows are multiplied by another kernel than 300: the last digits of float32 differ with the processor
+    assert codes.shape == (300, 2) and np.allclose(codes[:7], model.transform(frame[:7]), atol=1e-5)
     for made in (model.inverse_transform(codes), model.sample(50)):
         assert made.dtypes.equals(frame.dtypes) and set(made["sex"].dropna()) <= {"f", "m"}
     odd = frame[:1].assign(size=400.0)

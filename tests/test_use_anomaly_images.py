@@ -170,7 +170,8 @@ def test_a_map_does_not_depend_on_its_neighbours(trained: Any) -> None:
     run, ordinary = trained
     pictures = blobs(5, seed=5)
     together, alone = (maps(run.model, run.items(x), ordinary) for x in (pictures, pictures[3:4]))
-    assert np.allclose(together.odd[3], alone.odd[0], atol=1e-4)
+    # one picture is multiplied by another kernel than five: the last digits of float32 differ with the processor
+    assert np.allclose(together.odd[3], alone.odd[0], atol=1e-3)
     assert (together.original == pictures).all()
 
 
