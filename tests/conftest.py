@@ -25,6 +25,41 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+# files that are about pictures or look at them, or that make no run
+PICTURES = (
+    "test_report",
+    "test_verdict",
+    "test_use_",
+    "test_evaluation_privacy",
+    "test_comparison",
+    "test_core_",
+)
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010800000000"
+    "3a7e9b550000000a49444154789c6360000000020001"
+    "48afa4710000000049454e44ae426082"
+)
+
+
+class OnePixel:
+    """Charts and grids that draw one grey pixel."""
+
+    def __getattr__(self, name: str) -> Callable[..., bytes]:
+        return lambda *evidence: PIXEL
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plain_pictures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Reports of tests about other things: drawing them takes longer than such a training."""
+    if request.path.name.startswith(PICTURES) or request.path.parent.name == "report":
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("charts", "grids", "rows", "tables"):
+            patch.setattr(f"vaekit.report.plots.{module}", OnePixel())
+        yield
+
+
 def softplus_scale(raw: np.ndarray, initial: float, floor: float) -> np.ndarray:
     """What the docstring of `positive` promises, in NumPy."""
     return floor + (initial - floor) / np.log(2) * np.logaddexp(0, raw)
