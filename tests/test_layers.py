@@ -31,6 +31,7 @@ BELOW_TOP = BELOW_USE | {"operations", "evaluation"}
 # name directly under vaekit -> the names it may import
 LAYERS = {
     "errors": set(),
+    "meanings": set(),
     "files": {"errors"},
     "recipes": {"errors"},
     "distributions": {"errors", "recipes"},
@@ -55,7 +56,7 @@ LAYERS = {
     "outputs": {"files", "errors", "data"},
     "pages": {"config", "progress"},
     "prepare": CORE | {"config", "errors", "presets"},
-    "report": BELOW_TOP | {"config", "outputs", "uses"},
+    "report": BELOW_TOP | {"meanings", "config", "outputs", "uses"},
     "as_trained": CORE | {"config", "prepare", "errors", "files"},
     "model_card": {"files", "errors", "config", "report", "progress"},
     "diagnosis": BELOW_TOP | {"uses", "config", "prepare", "progress", "as_trained"},
@@ -77,7 +78,7 @@ LAYERS = {
     "export": BELOW_TOP | {"config", "prepare", "progress", "as_trained"},
     "explorer": BELOW_TOP
     | {"uses", "config", "prepare", "progress", "outputs", "report", "as_trained", "export"},
-    "comparison": {"files", "errors", "config", "progress", "report"},
+    "comparison": {"files", "errors", "meanings", "report"},
     "hub": {"files", "errors", "persistence", "inspection", "config", "progress", "model_card"},
     "second_stage": BELOW_TOP | {"uses", "config", "prepare", "progress", "outputs", "pages", "report"},
     "run": BELOW_TOP

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vaekit import files
-from vaekit.errors import FileError, UsageError, nearest
+from vaekit.errors import UsageError, nearest
 
 # chosen by the clock unless given; reused when a run goes on
 MEASURED = ("at_most", "threads", "evaluate_every")
@@ -154,14 +154,4 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         FileError: There is none, or it is not a mapping.
     """
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileError("E301", "there is no such configuration.", where=path) from None
-    except OSError as error:
-        raise FileError("E301", f"this cannot be read ({error.strerror or error}).", where=path) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FileError("E303", f"this is not YAML ({str(error).splitlines()[0]}).", where=path) from None
-    if not isinstance(found, dict):
-        raise FileError("E303", "a configuration is a mapping of names to values.", where=path)
-    return found
+    return files.read_yaml(path)

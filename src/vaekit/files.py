@@ -103,6 +103,28 @@ def read_json(path: str | Path) -> Any:
         raise FileError("E303", f"this is not valid JSON ({error}).", where=path) from None
 
 
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """A YAML file of ours that holds names and values, of plain types only.
+
+    Raises:
+        FileError: There is none, or it is not a mapping.
+    """
+    import yaml
+
+    path = Path(path)
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileError("E301", "there is no such configuration.", where=path) from None
+    except OSError as error:
+        raise FileError("E301", f"this cannot be read ({error.strerror or error}).", where=path) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FileError("E303", f"this is not YAML ({str(error).splitlines()[0]}).", where=path) from None
+    if not isinstance(found, dict):
+        raise FileError("E303", "a configuration is a mapping of names to values.", where=path)
+    return found
+
+
 @contextlib.contextmanager
 def folder(path: str | Path) -> Iterator[Path]:
     """Write a whole folder at once: files go into a temporary one, which then takes the name.

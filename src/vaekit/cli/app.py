@@ -74,10 +74,12 @@ def spare_sources(name: str, options: Mapping[str, Any]) -> None:
 
 def _path(source: Any) -> Path | None:
     """Where a source lies, without its #row; None where there is nothing, or it is the built-in digits."""
+    if not source or source == "digits":
+        return None
     from vaekit.data.sources import split_row
 
-    path = Path(split_row(str(source or ""))[0])
-    return path if source != "digits" and source and path.exists() else None
+    path = Path(split_row(str(source))[0])
+    return path if path.exists() else None
 
 
 def open_run(path: Path) -> Any:

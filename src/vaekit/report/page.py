@@ -49,7 +49,7 @@ def write_report(run_path: Path) -> Path:
         hint = "name a folder that vaekit train made"
         raise FileError("E301", "there is no run here: run.json is missing.", where=path, hint=hint)
     run = _mapping(files.read_json(path / "run.json"))
-    card, records, evidence = _card(path), _records(path), _evidence(path)
+    card, records, evidence = _card(path), _records(path), read_evidence(path)
     names = [str(name) for name in card.get("columns") or []] if isinstance(card.get("columns"), list) else []
     names = names if len(names) == np.prod(evidence.get("shape", 0)) else []
     drawn = draw(path / "plots", evidence, records, run, names)
@@ -83,7 +83,7 @@ def _records(path: Path) -> list[Facts]:
     return [record for record in found if isinstance(record, dict)]
 
 
-def _evidence(path: Path) -> Arrays:
+def read_evidence(path: Path) -> Arrays:
     """The arrays of `gather`; empty where there are none or they cannot be read."""
     try:
         with open(path / "plots" / "evidence.npz", "rb") as file, np.load(file, allow_pickle=False) as arrays:

@@ -9,23 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from vaekit.meanings import MEANINGS, Meaning
 from vaekit.report.charts import series
 from vaekit.report.style import number, word
 
 Arrays = dict[str, np.ndarray]
 LABELS = 40  # listed at most
 TYPES, SENTENCES = 60, 40  # columns of a table, and reasons
-MEANINGS = {
-    "elbo": ("ELBO", "a lower bound of log p(x), nats per item; higher is better"),
-    "rate": ("rate", "KL(q(z | x) ‖ p(z)): what the code costs, nats per item"),
-    "distortion": ("distortion", "−log p(x | z): what the reconstruction misses, nats per item"),
-    "nll": ("−log p(x)", "by importance sampling, nats per item; lower is better"),
-    "nll_se": ("its standard error", "over items"),
-    "bits_per_dim": ("bits per dimension", "the same per value of an item, in bits"),
-    "active_units": ("dimensions in use", "posterior mean varies by more than 0.01 over items"),
-    "n": ("held-out items", "that the figures are means over"),
-    "samples": ("importance samples", "per item, for −log p(x)"),
-}
 
 
 def verdict(metrics: dict[str, Any], evidence: Arrays) -> str:
@@ -181,8 +171,8 @@ def figures(run: dict[str, Any]) -> list[tuple[str, str, str]]:
     for name in known:
         value = metrics[name]
         if value is not None and not (name == "samples" and metrics.get("nll") is None):
-            title, meaning = MEANINGS.get(name, (name, ""))
-            rows.append((title, spoken(value), meaning))
+            meaning = MEANINGS.get(name, Meaning(name, ""))
+            rows.append((meaning.title, spoken(value), meaning.sentence))
     extra = (
         ("steps", "of the optimizer"),
         ("best_step", "whose weights were kept"),
