@@ -94,7 +94,7 @@ LAYERS = {
         "export",
         "explorer",
     },
-    "launch": BELOW_TOP | {"uses", "config", "prepare", "progress", "fitting", "report", "run"},
+    "launch": BELOW_TOP | {"uses", "config", "prepare", "progress", "fitting", "report", "run", "trackers"},
     "mending": BELOW_TOP
     | {"uses", "config", "prepare", "progress", "diagnosis", "as_trained", "run", "launch"},
     "sweep": BELOW_TOP | {"config", "prepare", "progress", "comparison", "run", "launch"},

@@ -45,13 +45,15 @@ def command(
                 result = function(*args, **options, **with_quiet)
             except KeyboardInterrupt as stop:  # typer would say nothing, and end with 130 always
                 raise typer.Exit(_stopped(stop, debug)) from stop
-            text, page = result.pop("text", None), result.pop("page", None)
+            text, page, code = (result.pop(name, None) for name in ("text", "page", "exit_code"))
             if json:
                 print(json_.dumps(files.finite(result.get("list", result)), allow_nan=False))
             elif page is not None and not quiet:  # what was asked to be read, for a pager or a file
                 print(page)
             elif not quiet:
                 print(text if text is not None else described(result), file=sys.stderr)
+            if code:  # some of what was asked for could not be done
+                raise typer.Exit(code)
 
         keep = [
             p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name != "quiet"

@@ -106,6 +106,11 @@ def checked(**options: Any) -> Config:
         raise UsageError("E103", message, hint="vaekit train --help") from None
 
 
+def texts() -> set[str]:
+    """Names of the options whose values are words, whatever they look like."""
+    return {name for name, field in Config.model_fields.items() if field.annotation in (str, str | None)}
+
+
 def seconds(text: Any) -> float:
     """A duration in seconds: 90, "90s", "5m", "1h30m".
 

@@ -10,6 +10,7 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from vaekit.priors.fitted_mixture import FittedMixture
 from vaekit.progress import Line
 from vaekit.report import gather, write_report
 from vaekit.signals import Interrupted, Stop, stops
+from vaekit.trackers import Tracking
 from vaekit.training import (
     Adam,
     Meter,
@@ -81,10 +83,19 @@ class Fitting:
         identity: What makes another command the same one.
         line: Where progress is shown.
         began: When the command began, by the monotonic clock.
+        track: Names of trackers.
     """
 
     def __init__(
-        self, path: Path, data: Data, config: Config, asked: set[str], identity: str, line: Line, began: float
+        self,
+        path: Path,
+        data: Data,
+        config: Config,
+        asked: set[str],
+        identity: str,
+        line: Line,
+        began: float,
+        track: Sequence[str] = (),
     ) -> None:
         self.path, self.data, self.config, self.asked, self.identity = path, data, config, asked, identity
         self.line = line
@@ -99,6 +110,7 @@ class Fitting:
         self.watched = spaced(data.heldout, WATCHED)
         self.seen = spaced(data.train, WATCHED)
         self.volume = _volume(data.kind, self.seen)
+        self.tracking = Tracking(track, lambda what: self._event(self.state.step, what))
 
     # ------------------------------------------------------------------ the course of a run
 
@@ -112,6 +124,7 @@ class Fitting:
             self._note_warm_up(steps)
             linear = self._restore()
             self._write_facts("running")
+            self.tracking.begin(self.path, self.config.model_dump(), self.history)
             try:
                 self._train(steps, stop, linear)
             except DivergedError:
@@ -253,6 +266,7 @@ class Fitting:
         }  # fmt: skip
         self.history.append(files.finite(record))
         self._write_history()
+        self.tracking.add(self.history[-1])
 
     def _beta(self, step: int) -> float | None:
         """What the rate weighs at a step, in units of the distortion's weight; None where there is no such term."""
@@ -363,6 +377,7 @@ class Fitting:
         if self.config.reference and status == "finished":  # one that is stopped is to end soon
             yardstick = Yardstick.fit(self.model, self.data.train, self.data.heldout)
         known = None if yardstick is None else yardstick.heldout.negative_elbo
+        self.tracking.end(metrics, status)
         self._save_model(calibration(self.model, self.data.heldout, known), metrics, yardstick)
         if status == "finished":  # run.json says so after all but the report, which can be made from the rest
             evidence = gather(

@@ -9,12 +9,12 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vaekit import config as configuration
-from vaekit import files
+from vaekit import files, trackers
 from vaekit.config import Config
 from vaekit.errors import ResourceError, UsageError, nearest
 from vaekit.fitting import Fitting, device_of
@@ -31,6 +31,7 @@ def fit(
     fresh: bool = False,
     quiet: bool = False,
     minimum: int = 2,
+    track: str | Sequence[str] | None = None,
     **options: Any,
 ) -> Run:
     """Train a model on data and open the run.
@@ -43,6 +44,7 @@ def fit(
         fresh: Start again even if there is a run.
         quiet: Say nothing.
         minimum: Fewest items that will do.
+        track: Where to show the records as they come: tensorboard, mlflow, wandb, or several of them.
         options: Those of `vaekit train`, and the preset's own (beta=4).
 
     Returns:
@@ -54,6 +56,7 @@ def fit(
     began = time.monotonic()
     config = configure(source, options)
     device_of(config.device)  # says at once if it is not here
+    tracked = trackers.checked(track)
     given = {name for name, value in options.items() if value is not None}
     asked = given.intersection(Config.model_fields) | {"source", "arguments"}
     data = prepare(source, config, minimum)
@@ -68,7 +71,7 @@ def fit(
     with locked(path):
         _reuse_measured(path, config, identity)
         with Line(quiet) as line:
-            fitting = Fitting(path, data, config, asked, identity, line, began)
+            fitting = Fitting(path, data, config, asked, identity, line, began, tracked)
             _tell(data.said, quiet)
             fitting.run()
             _tell(data.said, quiet)
@@ -123,7 +126,7 @@ def _place(out: str | Path | None, config: Config, identity: str, fresh: bool) -
                 "E107", "this folder holds a run with other options or data.", where=path, hint=hint
             )
     else:
-        path = _free(Path("runs") / _name(config.source), identity)
+        path = _free(Path("runs") / run_name(config.source), identity)
     if fresh and _found(path) is not None:
         with locked(path):  # never under another process
             aside = path.with_name(f".{path.name}.{os.getpid()}.old")
@@ -162,7 +165,13 @@ def _free(path: Path, identity: str) -> Path:
     raise UsageError("E107", "there are thousands of runs of this name.", where=path, hint="--out")
 
 
-def _name(source: str) -> str:
+def run_name(source: str) -> str:
+    """What a run of a source is called where nothing else is said.
+
+    Example:
+        >>> run_name("data/my photos/"), run_name("x.csv.gz")
+        ('my-photos', 'x')
+    """
     stem = Path(source.rstrip("/")).name.split(".")[0]
     return re.sub(r"[^\w-]+", "-", stem).strip("-") or "run"
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from vaekit.errors import UsageError, nearest
 
 
-def named_options(words: list[str]) -> dict[str, Any]:
-    """Options that belong to a preset: --beta 4, --beta=4, beta=4."""
+def named_options(words: list[str], texts: Collection[str] = ()) -> dict[str, Any]:
+    """Options by name: --beta 4, --beta=4, beta=4; values of `texts` stay as they were typed."""
     found, rest = {}, list(words)
     while rest:
         word = rest.pop(0)
@@ -19,7 +19,8 @@ def named_options(words: list[str]) -> dict[str, Any]:
         name, _, value = word.lstrip("-").partition("=")
         if "=" not in word:
             value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
-        found[name.replace("-", "_")] = typed(value)
+        name = name.replace("-", "_")
+        found[name] = value if name in texts else typed(value)
     return found
 
 
@@ -36,6 +37,28 @@ def assigned(text: str) -> tuple[str, Any]:
             "E104", f"--set {text}: there is no part {part!r}; {nearest(part, ['train', 'preset', 'column'])}"
         )
     return inner.replace("-", "_"), typed(value)
+
+
+def varied(pairs: Iterable[str], texts: Collection[str] = ()) -> dict[str, list[Any]]:
+    """What a sweep goes over: beta=1,2,4; each name with its values, each value once; those of `texts` stay text.
+
+    Raises:
+        UsageError: E103, a name comes twice or has no values.
+
+    Example:
+        >>> varied(["beta=1,2,0.5", "preset=vae,beta_vae"])
+        {'beta': [1, 2, 0.5], 'preset': ['vae', 'beta_vae']}
+    """
+    found: dict[str, list[Any]] = {}
+    for text in pairs:
+        name, _, values = text.partition("=")
+        name, words = name.strip().replace("-", "_"), [word.strip() for word in values.split(",")]
+        if not name or "" in words or name in found:
+            raise UsageError(
+                "E103", f"--over {text}: a new name and its values are expected.", hint="--over beta=1,2,4"
+            )
+        found[name] = list(dict.fromkeys(word if name in texts else typed(word) for word in words))
+    return found
 
 
 def joined(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -66,6 +66,9 @@ def train(
         list[str] | None, typer.Option("--set", help="beta=4 for the preset, train.clip=100 for training.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A config.yaml; what is given beside it wins.")] = None,
+    track: Annotated[
+        list[str] | None, typer.Option(help="Show the records in tensorboard, mlflow or wandb as they come.")
+    ] = None,
     fresh: Annotated[bool, typer.Option(help="Start again even if there is a run.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Say what the data are and stop.")] = False,
     quiet: bool = False,
@@ -93,7 +96,7 @@ def train(
         raise UsageError("E103", "there is nothing to train on.", hint="vaekit train SOURCE")
     if dry_run:
         return _card(source, configure(source, options))
-    run = fit(source, out=out, fresh=fresh, quiet=quiet, minimum=20, **options)
+    run = fit(source, out=out, fresh=fresh, quiet=quiet, minimum=20, track=track, **options)
     from vaekit.report.words import advice
 
     notes = [f"note: {sentence}" for sentence in advice(run.facts, run.history, {}, source)]

@@ -28,7 +28,14 @@ def samples(rows: list[Row]) -> list[dict[str, Any]]:
     for place, row in enumerate(rows):
         picture = inside.get(str(place), "")
         lines = {} if picture else _lines(row.runs[0].path)
-        shown.append({"name": row.runs[0].path.resolve().name, "picture": picture, **{"names": [], "cells": []}, **lines})
+        shown.append(
+            {
+                "name": row.runs[0].path.resolve().name,
+                "picture": picture,
+                **{"names": [], "cells": []},
+                **lines,
+            }
+        )
     return shown
 
 

@@ -36,7 +36,9 @@ def legend(found: Comparison) -> list[str]:
     if any(row.best is not None for row in found.rows):
         lines.append(f"★ no other row is better in {_titles(found.judged)} at once (means over seeds)")
     if any(figure.half is not None for row in found.rows for figure in row.figures.values()):
-        lines.append("± 95 % interval of the mean over seeds (Student's t); a seed also chooses what is held out")
+        lines.append(
+            "± 95 % interval of the mean over seeds (Student's t); a seed also chooses what is held out"
+        )
     return lines
 
 
@@ -134,7 +136,17 @@ def spread(figure: Interval | None) -> str:
         return UNKNOWN
     if not figure.half:
         size = abs(figure.mean)
-        digits = 0 if float(figure.mean).is_integer() else 0 if size >= 1e4 else 1 if size >= 1e3 else 2 if size >= 10 else 3
+        digits = (
+            0
+            if float(figure.mean).is_integer()
+            else 0
+            if size >= 1e4
+            else 1
+            if size >= 1e3
+            else 2
+            if size >= 10
+            else 3
+        )
         return f"{figure.mean:.{digits}f}"
     digits = min(6, max(0, 1 - math.floor(math.log10(figure.half))))
     return f"{figure.mean:.{digits}f} ± {figure.half:.{digits}f}"
@@ -154,6 +166,10 @@ def _titles(names: list[str]) -> str:
 
 def _word(value: Any) -> str:
     """A choice as one short line."""
-    text = {None: "auto", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
+    text = (
+        {None: "auto", True: "yes", False: "no"}[value]
+        if value is None or isinstance(value, bool)
+        else str(value)
+    )
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= 40 else line[:39] + "…"

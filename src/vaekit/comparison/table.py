@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,9 +37,12 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The folders' names, of many the first and how many more."""
+        """The folders' names, what they share written once: beta-4_seed-{0,1,2}."""
         names = [run.path.resolve().name for run in self.runs]
-        return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"
+        shared = os.path.commonprefix(names)
+        ends = [name.removeprefix(shared) for name in names]
+        told = ends if len(ends) <= 5 else [*ends[:2], "…", ends[-1]]
+        return names[0] if len(names) == 1 else f"{shared}{{{','.join(told)}}}" if shared else ", ".join(told)
 
 
 @dataclass
@@ -191,5 +195,7 @@ def _spoken(run: Entry) -> str:
     card = run.card
     parts = [str(card.get("kind")), f"{card.get('count')} items", f"fingerprint {str(fingerprint)[:8]}"]
     parts += [] if binarize in (None, "none") else [f"binarize {binarize}"]
-    parts += [f"{name} {value}" for name, value in (("val", val), ("image size", size), ("patch", patch)) if value]
+    parts += [
+        f"{name} {value}" for name, value in (("val", val), ("image size", size), ("patch", patch)) if value
+    ]
     return f"{card.get('source')} ({', '.join(parts)})"
