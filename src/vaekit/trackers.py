@@ -66,7 +66,7 @@ class MLflow:
 
 
 class WeightsAndBiases:
-    """A run of Weights & Biases, in the project that WANDB_PROJECT names or `vaekit`; WANDB_MODE=offline sends nothing."""
+    """A run of the project that WANDB_PROJECT names, or `vaekit`; WANDB_MODE=offline sends nothing."""
 
     def __init__(self, path: Path, choices: Record) -> None:
         import os

@@ -13,12 +13,12 @@ class Interval(NamedTuple):
     Attributes:
         mean: Of the values.
         half: Half the interval's width; None for one value.
-        count: How many values.
+        seeds: How many values.
     """
 
     mean: float
     half: float | None
-    count: int
+    seeds: int
 
 
 def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:

@@ -23,10 +23,10 @@ def as_text(found: Comparison) -> str:
     head, *body = _cells(found)
     wide = [max(len(line[i]) for line in (head, *body)) for i in range(len(head))]
     left = 2 + len(found.choices) + _lettered(found)  # columns of words; the rest are figures
-    lines = [
-        "  ".join(cell.ljust(w) if i < left else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, wide, strict=True)))
-        for line in (head, *body)
-    ]  # fmt: skip
+    lines = []
+    for line in (head, *body):
+        cells = zip(line, wide, strict=True)
+        lines.append("  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(cells)))
     return "\n".join(line.rstrip() for line in [*lines, *legend(found), *(f"note: {n}" for n in found.notes)])
 
 
