@@ -22,10 +22,12 @@ from torch import Tensor
 from vaekit import config as configuration
 from vaekit import files, outputs, pages, persistence
 from vaekit.config import Config
-from vaekit.data import Items, Kind
+from vaekit.data import Items
 from vaekit.errors import DataError, DivergedError, ResourceError
 from vaekit.evaluation import evaluate
 from vaekit.evaluation.calibration import calibration, spaced
+from vaekit.evaluation.units import log_volume
+from vaekit.model import VAE
 from vaekit.objectives import Distortion, Rate, Term, at
 from vaekit.prepare import Data, compose
 from vaekit.priors.fitted_mixture import FittedMixture
@@ -109,7 +111,9 @@ class Fitting:
         self.looking = 0.0  # seconds of an evaluation on the watched items
         self.watched = spaced(data.heldout, WATCHED)
         self.seen = spaced(data.train, WATCHED)
-        self.volume = _volume(data.kind, self.seen)
+        self.volume = (
+            0.0  # nats between a log density of the model's values and one of the user's, of the mean item
+        )
         self.tracking = Tracking(track, lambda what: self._event(self.state.step, what))
 
     # ------------------------------------------------------------------ the course of a run
@@ -120,6 +124,7 @@ class Fitting:
         steps = self.steps
         with threads(self.config.threads or 1), stops() as stop:
             self.model, self.objective = compose(self.data.kind, self.config, steps)
+            self.volume = _volume(self.model, self.seen)
             self.model.to(self.device), self.objective.to(self.device)
             self._note_warm_up(steps)
             linear = self._restore()
@@ -474,9 +479,10 @@ def _observed(items: Items) -> float:
     return round(sum(there) / len(items), 6)
 
 
-def _volume(kind: Kind, items: Items) -> float:
+def _volume(model: VAE, items: Items) -> float:
     """Nats between a log density of the model's values and one of the user's, in the mean over some items."""
-    return float(torch.as_tensor(kind.log_volume(items.batch(torch.arange(len(items))))).mean())
+    batch = items.batch(torch.arange(len(items)))
+    return float(torch.as_tensor(log_volume(model, items.kind, batch)).mean())
 
 
 def device_of(name: str) -> torch.device:

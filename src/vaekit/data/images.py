@@ -262,7 +262,7 @@ class Images(Kind):
             MLP(shape[0], outputs, hidden=(), gain=DECODER_GAIN)
         )  # the state knows the condition
 
-    def log_volume(self, batch: Batch) -> float | Tensor:
+    def log_volume(self, batch: Batch, family: Family | None = None) -> float | Tensor:
         """−(number of observed values) · log(L − 1) for a density over integer levels; a mass needs nothing.
 
         Of pictures with noise on them, white stands in the place of L − 1.
@@ -270,7 +270,7 @@ class Images(Kind):
         Returns:
             One number for all rows, or (B,) where a mask counts the observed values.
         """
-        if self.family.discrete or self.top == 1 or self.binarize != "none":
+        if (family or self.family).discrete or self.top == 1 or self.binarize != "none":
             return 0.0
         each = -math.log(self.top)
         if batch.mask is None:

@@ -110,10 +110,15 @@ class Kind(ABC):
         """A small network from a pyramid's finest level, (W, …), to the parameters of a likelihood for one item."""
         return self.decoder(shape[0], family, condition)
 
-    def log_volume(self, batch: Batch) -> float | Tensor:
+    def log_volume(self, batch: Batch, family: Family | None = None) -> float | Tensor:
         """Nats to add to a log density of the model's values so that it is one of the user's values.
 
-        The model may see values divided by s; p(user's) = p(model's) / s for each of them.
+        The model may see values divided by s; p(user's) = p(model's) / s for each of them. Of a mass nothing is
+        divided.
+
+        Args:
+            batch: Rows as the model sees them.
+            family: The model's likelihood, which may be another one than the kind's own, which it is by default.
         """
         return 0.0
 

@@ -173,13 +173,14 @@ class Parts(Kind):
         ]
         return SideBySideDecoder(nets)
 
-    def log_volume(self, batch: Batch) -> float | Tensor:
+    def log_volume(self, batch: Batch, family: Family | None = None) -> float | Tensor:
+        own = list((family or self.family).families)  # type: ignore[union-attr]
         masks = [None] * len(self.parts) if batch.mask is None else self._split(batch.mask).values()
         total: float | Tensor = 0.0
-        for (name, part), mask in zip(self._split(batch.x).items(), masks, strict=True):
+        for (name, part), mask, flat in zip(self._split(batch.x).items(), masks, own, strict=True):
             kind = self.parts[name]
             seen = None if mask is None else mask.unflatten(1, kind.shape)
-            total = total + kind.log_volume(Batch(part.unflatten(1, kind.shape), mask=seen))
+            total = total + kind.log_volume(Batch(part.unflatten(1, kind.shape), mask=seen), flat)
         return total
 
     @property

@@ -322,7 +322,7 @@ class Table(Kind):
         c = raw[:, 2 * parts + scores :] if self.conditional else None
         return Batch(x, c=c, mask=None if bool(mask.all()) else mask, y=labels)
 
-    def log_volume(self, batch: Batch) -> float | Tensor:
+    def log_volume(self, batch: Batch, family: Family | None = None) -> float | Tensor:
         """Σ log |d score / d value| over the numbers that count, −log h for a point mass spread over its cell, (B,).
 
         Every number on a grid of step h is so a density in its own units; for whole numbers (h = 1) it bounds their

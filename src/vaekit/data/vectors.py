@@ -200,13 +200,13 @@ class Vectors(Kind):
     def _hidden(self) -> tuple[int, ...]:
         return SMALL if self.dim <= FEW else LARGE
 
-    def log_volume(self, batch: Batch) -> float | Tensor:
+    def log_volume(self, batch: Batch, family: Family | None = None) -> float | Tensor:
         """−Σ log scale over the observed values for a density; a mass needs nothing.
 
         Returns:
             One number for all rows, or (B,) where a mask says which values were observed.
         """
-        if self.family.discrete or self.scale is None:
+        if (family or self.family).discrete or self.scale is None:
             return 0.0
         each = -self._scale.log()  # (D,)
         if batch.mask is None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vaekit.data import Batch, Items
 from vaekit.evaluation.likelihood import check_finite
+from vaekit.evaluation.units import log_volume
 from vaekit.model import VAE
 from vaekit.operations import bound
 from vaekit.operations.annealed import anneal, annealed_log_likelihood
@@ -184,7 +185,7 @@ def _batches(model: VAE, items: Items, size: int) -> Iterator[tuple[Batch, Tenso
     device = next(model.parameters()).device
     for batch in items.batches(size):
         batch = batch.to(device)
-        volume = 0.0 if items.kind is None else items.kind.log_volume(batch)
+        volume = log_volume(model, items.kind, batch)
         yield batch, torch.as_tensor(volume, dtype=torch.float64, device=device)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from vaekit.data import Batch, Items
 from vaekit.errors import DataError
 from vaekit.evaluation.latents import codes
+from vaekit.evaluation.units import log_volume
 from vaekit.model import VAE
 from vaekit.operations import bound, log_likelihood, score
 
@@ -36,7 +37,7 @@ def evaluate(model: VAE, items: Items, samples: int = 0, seed: int = 0, size: in
     device = next(model.parameters()).device
     distortions, rates, nlls = [], [], []
     for batch in items.batches(size):
-        batch, volume = batch.to(device), _volume(items, batch)
+        batch, volume = batch.to(device), _volume(model, items, batch)
         distortion, rate = bound(model, batch.x, batch.c, batch.mask, seed=seed, rows=batch.index)
         distortions.append((distortion.cpu() - volume).double())
         rates += [] if rate is None else [rate.cpu()]
@@ -75,7 +76,7 @@ def scores(model: VAE, items: Items, size: int = 1024) -> Tensor:
     found = []
     for batch in items.batches(size):
         batch = batch.to(device)
-        found.append(score(model, batch.x, batch.c, batch.mask).cpu() - _volume(items, batch))
+        found.append(score(model, batch.x, batch.c, batch.mask).cpu() - _volume(model, items, batch))
     values = torch.cat(found)
     check_finite(values)
     return values
@@ -89,7 +90,7 @@ def log_likelihoods(model: VAE, items: Items, samples: int = 500, seed: int = 0,
     for batch in items.batches(size):
         batch = batch.to(device)
         p = log_likelihood(model, batch.x, batch.c, batch.mask, samples, seed, batch.index)
-        found.append(p.cpu() + _volume(items, batch))
+        found.append(p.cpu() + _volume(model, items, batch))
     return torch.cat(found)
 
 
@@ -102,8 +103,8 @@ def check_finite(values: Tensor | None, first: int = 0) -> None:
     raise DataError("E206", message, where=f"rows {', '.join(map(str, bad[:5]))}")
 
 
-def _volume(items: Items, batch: Batch) -> float | Tensor:
-    volume = 0.0 if items.kind is None else items.kind.log_volume(batch)
+def _volume(model: VAE, items: Items, batch: Batch) -> float | Tensor:
+    volume = log_volume(model, items.kind, batch)
     return volume.cpu() if isinstance(volume, Tensor) else volume
 
 

@@ -267,6 +267,7 @@ def _bounds(model: models.VAE, items: Items) -> np.ndarray:
     import torch
 
     from vaekit.distributions import content_keys
+    from vaekit.evaluation.units import log_volume
     from vaekit.operations import bound
 
     found = []
@@ -274,6 +275,6 @@ def _bounds(model: models.VAE, items: Items) -> np.ndarray:
         seen = batch.x if batch.mask is None else torch.where(batch.mask.bool(), batch.x, 0.0)
         keys = content_keys(seen + 0.0)  # −0 and 0 are the same content
         distortion, rate = bound(model, batch.x, mask=batch.mask, samples=DRAWS, rows=keys)
-        volume = 0.0 if items.kind is None else items.kind.log_volume(batch)
+        volume = log_volume(model, items.kind, batch)
         found.append(volume - distortion if rate is None else volume - distortion - rate)
     return torch.cat(found).numpy()

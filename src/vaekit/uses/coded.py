@@ -13,6 +13,7 @@ from vaekit.data import Images, Items
 from vaekit.distributions import MEAN
 from vaekit.evaluation.calibration import spaced
 from vaekit.evaluation.likelihood import check_finite
+from vaekit.evaluation.units import log_volume
 from vaekit.model import VAE, Pass
 from vaekit.operations import bound, packed
 from vaekit.uses.features import deviance, expectations, walks
@@ -86,7 +87,7 @@ def coded(model: VAE, items: Items, draws: int = DRAWS, first: int = 0) -> Coded
         x = batch.x.clamp(-large, large).to(dtype) if batch.x.is_floating_point() else batch.x
         keys = torch.zeros(len(batch), dtype=torch.long)
         distortion, rate = bound(model, x, batch.c, batch.mask, draws, rows=keys)
-        volume = 0.0 if items.kind is None else items.kind.log_volume(batch)
+        volume = log_volume(model, items.kind, batch)
         rate = torch.zeros_like(distortion) if rate is None else rate
         codes, left = _places(items, model, model(x, batch.c, batch.mask, noise=MEAN))
         found.append([t.double().cpu() for t in (codes, left, distortion - volume, rate)])
