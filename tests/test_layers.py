@@ -80,7 +80,8 @@ LAYERS = {
     | {"uses", "config", "prepare", "progress", "outputs", "report", "as_trained", "export"},
     "comparison": {"files", "errors", "meanings", "report"},
     "hub": {"files", "errors", "persistence", "inspection", "config", "progress", "model_card"},
-    "second_stage": BELOW_TOP | {"uses", "config", "prepare", "progress", "outputs", "pages", "report"},
+    "second_stage": BELOW_TOP
+    | {"uses", "config", "prepare", "progress", "outputs", "pages", "report", "as_trained"},
     "run": BELOW_TOP
     | {
         "uses",

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from vaekit import config as configuration
-from vaekit import files, outputs, pages, persistence
+from vaekit import as_trained, files, outputs, pages, persistence
 from vaekit.data import Items
 from vaekit.distributions import Noise
-from vaekit.errors import UsageError, nearest
+from vaekit.errors import FileError, UsageError, nearest
 from vaekit.evaluation import evaluate
 from vaekit.evaluation.calibration import calibration
-from vaekit.prepare import held_out
 from vaekit.priors.autoregressive import AutoregressiveCodes
 from vaekit.priors.diffusion import RectifiedFlow
 from vaekit.priors.fitted_mixture import FittedMixture
@@ -77,10 +75,14 @@ def refit(run: Run, data: Any, choice: Choice, quiet: bool = False) -> dict[str,
     Raises:
         UsageError: E101 there is no such prior, E103 more components than items, E106 it is not for this model's
             latents.
+        FileError: E301 the folder is a model's alone.
     """
     began = time.monotonic()
-    items = run.items(data)
-    seen, heldout = split(items, run)
+    if not (run.path / "run.json").is_file():
+        message = "this is a model without its run, and a prior is saved with what a run tells of it."
+        raise FileError("E301", message, where=run.path, hint="name the folder that vaekit train made")
+    whole = as_trained.divided(run.path, run.kind, data)
+    seen, heldout = whole.seen, whole.heldout
     prior = composed(run, choice)
     if choice.name == "mixture" and choice.components > min(len(seen), MOST):
         message = f"{choice.components} components for {len(seen)} items: there must be fewer components than items."
@@ -147,14 +149,6 @@ def _made(run: Run, choice: Choice, shape: torch.Size, condition: int) -> nn.Mod
     if choice.name == "vae":
         return Standardised(TwoStage(dim, condition=condition), dim)
     return Standardised(RectifiedFlow(dim, condition=condition), dim)
-
-
-def split(items: Items, run: Run) -> tuple[Items, Items]:
-    """What the run trained on and what it held out, told apart as they were for training."""
-    chosen = configuration.read(run.path / "config.yaml")
-    if chosen.get("val") is not None:
-        return items, run.items(chosen["val"])
-    return held_out(items, chosen.get("seed", 0))
 
 
 def _clock(seconds: float | None) -> Callable[[], float] | None:
