@@ -31,6 +31,8 @@ def command(
 ) -> Callable[[Callable[..., dict[str, Any]]], Callable[..., dict[str, Any]]]:
     """A function that returns its result as a dict, as a command with `--json`, `--quiet` and `--debug`.
 
+    Of the result `text` and `page` are for people, `exit_code` is what the command ends with; the rest is its JSON.
+
     Args:
         app: What the command belongs to.
         name: What users type.

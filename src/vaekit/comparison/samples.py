@@ -13,14 +13,15 @@ from vaekit.report.words import rows as sampled_rows
 LINES = 8  # of text or of a table
 
 
-def samples(rows: list[Row]) -> list[dict[str, Any]]:
+def samples(rows: list[Row], about: list[str]) -> list[dict[str, Any]]:
     """Of each row the samples of its first run: a picture, or cells; neither where there are none.
 
     Args:
         rows: Of a comparison.
+        about: A few words of each.
 
     Returns:
-        For each a name, a data URI or "", names of columns and cells.
+        For each a name, those words, a data URI or "", names of columns and cells.
     """
     pictures = {str(place): path for place, row in enumerate(rows) if (path := _picture(row.runs[0].path))}
     inside = embedded(pictures)
@@ -28,13 +29,9 @@ def samples(rows: list[Row]) -> list[dict[str, Any]]:
     for place, row in enumerate(rows):
         picture = inside.get(str(place), "")
         lines = {} if picture else _lines(row.runs[0].path)
+        name = row.runs[0].path.resolve().name
         shown.append(
-            {
-                "name": row.runs[0].path.resolve().name,
-                "picture": picture,
-                **{"names": [], "cells": []},
-                **lines,
-            }
+            {"name": name, "about": about[place], "picture": picture, "names": [], "cells": [], **lines}
         )
     return shown
 

@@ -107,9 +107,17 @@ def as_page(found: Comparison) -> str:
     context = {
         "head": head, "body": body, "left": 2 + len(found.choices) + _lettered(found), "legend": legend(found),
         "notes": found.notes, "meanings": [(one.title, one.sentence) for one in meanings],
-        "samples": samples(found.rows[:MOST]), "more": max(0, len(found.rows) - MOST),
+        "samples": samples(found.rows[:MOST], [_about(row) for row in found.rows]),
+        "more": max(0, len(found.rows) - MOST),
     }  # fmt: skip
     return rendered("comparison.html", context)
+
+
+def _about(row: Row) -> str:
+    """What was chosen for a row and its first figure, in a few words."""
+    chosen = [f"{name} {_word(value)}" for name, value in row.choices.items()]
+    figures = [f"{_meaning(name).title} {spread(figure)}" for name, figure in row.figures.items()]
+    return ", ".join([*chosen, *figures[:1]])
 
 
 def _cells(found: Comparison) -> list[list[str]]:
