@@ -55,10 +55,11 @@ def sweep(
             one's error.
 
     Example:
-        >>> import tempfile
-        >>> made = sweep("digits", {"beta": [1, 4]}, tempfile.mkdtemp(), preset="beta_vae", steps=2, quiet=True)
-        >>> [run.name for run in made.runs]
-        ['beta-1_seed-0', 'beta-4_seed-0']
+        >>> sweep("digits", {"seed": [1, 2]}, "runs/seeds")
+        Traceback (most recent call last):
+        ...
+        vaekit.errors.UsageError: E103 bad-value: seeds are averaged over, not compared.
+          try: --seeds 2
     """
     _possible(over, options, seeds)
     made, wanted = Sweep(Path(out)), list(combinations(over, options.pop("seed", None) or 0, seeds))
