@@ -76,7 +76,9 @@ def test_every_figure_is_in_the_same_units(preset, pictures):
         assert torch.allclose(scores(model, pictures), score(model, batch.x) - shift, rtol=1e-4)
     assert _volume(model, pictures) == pytest.approx(shift)
     assert evaluate(model, pictures, 3)["nll"] == pytest.approx(-float(inside.mean()) - shift, rel=1e-4)
-    assert bounds(model, pictures, [3], chains=0)["iwae"][-1] == pytest.approx(float(inside.mean()) + shift, rel=1e-3)
+    assert bounds(model, pictures, [3], chains=0)["iwae"][-1] == pytest.approx(
+        float(inside.mean()) + shift, rel=1e-3
+    )
 
 
 def test_a_wide_density_is_about_the_mass_of_levels(pictures):
