@@ -15,7 +15,11 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/lesson").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs/lesson").glob("*.md")),
+]
 FENCE = re.compile(r"^```(python|console|bash)\n(.*?)^```", re.M | re.S)
 
 
