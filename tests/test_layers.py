@@ -32,6 +32,7 @@ BELOW_TOP = BELOW_USE | {"operations", "evaluation"}
 LAYERS = {
     "errors": set(),
     "meanings": set(),
+    "notebook": set(),
     "files": {"errors"},
     "recipes": {"errors"},
     "distributions": {"errors", "recipes"},
@@ -39,10 +40,10 @@ LAYERS = {
     "conditional": {"distributions", "networks", "recipes"},
     "bottlenecks": {"conditional", "distributions", "recipes"},
     "priors": {"conditional", "distributions", "networks", "recipes"},
-    "model": {"bottlenecks", "conditional", "distributions", "recipes"},
+    "model": {"bottlenecks", "conditional", "distributions", "recipes", "notebook"},
     "objectives": {"bottlenecks", "data", "model", "distributions", "networks", "recipes"},
     "datasets": {"errors"},
-    "data": {"distributions", "networks", "errors", "files", "recipes", "datasets"},
+    "data": {"distributions", "networks", "errors", "files", "recipes", "datasets", "notebook"},
     "training": CORE | {"files", "errors"},
     "presets": CORE,
     "persistence": CORE | {"errors", "files"},
@@ -81,9 +82,10 @@ LAYERS = {
     "comparison": {"files", "errors", "meanings", "report"},
     "hub": {"files", "errors", "persistence", "inspection", "config", "progress", "model_card"},
     "second_stage": BELOW_TOP
-    | {"uses", "config", "prepare", "progress", "outputs", "pages", "report", "as_trained"},
+    | {"uses", "config", "prepare", "progress", "outputs", "pages", "report", "as_trained", "model_card"},
     "run": BELOW_TOP
     | {
+        "notebook",
         "uses",
         "config",
         "prepare",

@@ -20,9 +20,10 @@ from vaekit.operations import sample
 from vaekit.report import gather, write_report
 from vaekit.report.charts import events, limits, series
 from vaekit.report.neighbors import copy_rate, nearest
+from vaekit.report.next_steps import next_steps
 from vaekit.report.page import embedded, smaller
 from vaekit.report.view import PICTURE_VALUES, View
-from vaekit.report.words import advice, commands, overfitted
+from vaekit.report.words import advice, overfitted
 from vaekit.training import fit
 
 ALL = {"loss", "reconstructions", "samples", "traversals", "latent", "kl"}
@@ -504,10 +505,10 @@ def test_overfitting_is_told_from_a_plateau():
 
 
 def test_commands_can_be_pasted(tmp_path):
-    lines = dict(commands(tmp_path / "runs" / "-x y", {"data": {"path": "-d"}}, "rows", True))
-    assert lines["new items"] == "vaekit sample 'runs/-x y' --n 16 --out samples.csv"
+    lines = dict(next_steps(tmp_path / "runs" / "-x y", {"data": {"path": "-d"}}, [], {"form": "rows"}, []))
+    assert lines["new items"] == "vaekit sample 'runs/-x y' --n 1000 --out samples.csv"
     assert " ./-d " in lines["codes of items"]
-    assert commands(tmp_path / "a\nb", {}, "pictures", False)[0][1].startswith("vaekit encode RUN SOURCE")
+    assert next_steps(tmp_path / "a\nb", {}, [], {}, [])[0][1] == "vaekit explore RUN"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """What can go wrong at the border, as data: a code, a name, one sentence, where, and what to do.
 
 The library below raises `ValueError` and `TypeError`; whatever a user's files, arguments or machine cause is one of
-these. The first digit of a code is its family: 1 usage, 2 data, 3 files of ours, 4 resources, 5 training.
+these. The first digit of a code is its family: 1 usage, 2 data, 3 files of ours, 4 resources, 5 training,
+6 the hub.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ CODES = {
     "E405": "no-device",
     "E406": "in-use",
     "E501": "diverged",
+    "E601": "hub-unreachable",
+    "E602": "hub-refused",
 }
 
 
@@ -111,6 +114,12 @@ class DivergedError(VaekitError, ArithmeticError):
     """Training left the finite numbers (exit code 6)."""
 
     exit_code = 6
+
+
+class HubError(VaekitError, OSError):
+    """The hub cannot be reached, or it refused (exit code 9)."""
+
+    exit_code = 9
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

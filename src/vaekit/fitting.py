@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from vaekit import config as configuration
-from vaekit import files, outputs, pages, persistence
+from vaekit import files, model_card, outputs, pages, persistence
 from vaekit.config import Config
 from vaekit.data import Items
 from vaekit.errors import DataError, DivergedError, ResourceError
@@ -33,6 +33,7 @@ from vaekit.prepare import Data, compose
 from vaekit.priors.fitted_mixture import FittedMixture
 from vaekit.progress import Line
 from vaekit.report import gather, write_report
+from vaekit.report.verdict import as_facts, lights
 from vaekit.signals import Interrupted, Stop, stops
 from vaekit.trackers import Tracking
 from vaekit.training import (
@@ -106,6 +107,7 @@ class Fitting:
         self.events: list[dict[str, Any]] = []
         self.best, self.elapsed, self.began = Best(), 0.0, began
         self.prior = ""  # what was fitted to the latents in the end
+        self.verdict: list[dict[str, str]] = []
         self.trained = 0.0  # seconds of training before this process
         self.before = self.training_since = 0.0  # seconds until training began here, and when that was
         self.looking = 0.0  # seconds of an evaluation on the watched items
@@ -389,7 +391,10 @@ class Fitting:
                 self.model, self.data.kind, self.data.train, self.data.heldout, self.config.seed
             )
             outputs.write_arrays(self.path / "plots" / "evidence.npz", evidence)
-        self._write_facts(status, metrics)
+            self.verdict = as_facts(lights(metrics, evidence))
+        facts = self._write_facts(status, metrics)
+        coded = 0 if yardstick is None else len(yardstick)
+        persistence.describe(self.path / "model", model_card.written(facts, self.data.card, coded))
         if status == "finished":
             write_report(self.path)
 
@@ -430,9 +435,7 @@ class Fitting:
             about = {"preset": self.config.preset, "objective": repr(self.objective), "metrics": metrics}
             about |= {"prior": self.prior} if self.prior else {}
             coded = 0 if yardstick is None else len(yardstick)
-            text = pages.model_card(
-                self.path.name, self.config, self.objective, self.data.card, metrics, coded
-            )
+            text = model_card.written(self._facts("running", metrics), self.data.card, coded)
             persistence.save(
                 self.path / "model", self.model, self.data.kind, calibrated, about, text, reference
             )
@@ -443,8 +446,9 @@ class Fitting:
         lines = [json.dumps(record, allow_nan=False) for record in self.history]
         files.write(self.path / "metrics.jsonl", "".join(line + "\n" for line in lines))
 
-    def _write_facts(self, status: str, metrics: dict[str, Any] | None = None) -> None:
-        facts = {
+    def _facts(self, status: str, metrics: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What run.json says."""
+        return {
             "format": persistence.FORMAT, "name": self.path.name, "status": status, "preset": self.config.preset,
             "objective": repr(self.objective), "seed": self.config.seed,
             "identity": self.identity, "versions": pages.versions(), "seconds": round(self._seconds(), 2),
@@ -455,11 +459,16 @@ class Fitting:
                 "fingerprint": self.data.card.get("fingerprint"),
             },
             "metrics": metrics, "events": self.events, **({"prior": self.prior} if self.prior else {}),
+            **({"verdict": self.verdict} if self.verdict else {}),
         }  # fmt: skip
+
+    def _write_facts(self, status: str, metrics: dict[str, Any] | None = None) -> dict[str, Any]:
+        facts = self._facts(status, metrics)
         files.write_json(self.path / "run.json", facts)
         files.write_json(self.path / "data_card.json", self.data.card)
         files.write(self.path / "events.jsonl", "".join(json.dumps(event) + "\n" for event in self.events))
         files.write(self.path / "README.md", pages.folder(facts))
+        return facts
 
 
 def _sides(objective: Term) -> list[tuple[float, str]] | None:

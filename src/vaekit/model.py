@@ -16,6 +16,7 @@ from torch.distributions import Distribution
 
 from vaekit.bottlenecks import Bottleneck, Latent, once
 from vaekit.distributions import MEAN, Noise, ambient, center, draw, log_prob, right
+from vaekit.notebook import table
 from vaekit.recipes import configurable
 
 
@@ -97,6 +98,17 @@ class VAE(nn.Module):
     def __init__(self, encoder: nn.Module, bottleneck: Bottleneck, decoder: nn.Module) -> None:
         super().__init__()
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the three parts, and how many numbers each learns."""
+        parts = {"encoder": self.encoder, "bottleneck": self.bottleneck, "decoder": self.decoder}
+        counts = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+        rows = [(n, f"{type(part).__name__}, {counts[n]:,} parameters") for n, part in parts.items()]
+        devices = {str(p.device) for p in self.parameters()}
+        state = "training" if self.training else "evaluation"
+        total = sum(p.numel() for p in self.parameters())
+        extra = [("parameters", f"{total:,}"), ("device", ", ".join(sorted(devices))), ("mode", state)]
+        return table("VAE", [*rows, *extra], "log p(x) ≥ −(distortion + rate), nats per datum")
 
     def forward(
         self,

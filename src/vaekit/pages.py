@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from typing import Any
 
-from vaekit.config import Config
 from vaekit.progress import described
 
 
@@ -35,7 +34,7 @@ def folder(facts: dict[str, Any]) -> str:
 
 A `{facts["preset"]}` trained by vaekit on {facts["data"]["count"]} items; status: {facts["status"]}.{then}
 Held out: {figures or "not evaluated yet"} (nats per datum).
-
+{verdict(facts.get("verdict"))}
 - `report.html`: open it in a browser; it needs no network.
 - `model/`: complete by itself, and what is shared.
 - `config.yaml`: `vaekit train --config config.yaml` runs it again.
@@ -47,43 +46,19 @@ Held out: {figures or "not evaluated yet"} (nats per datum).
 """
 
 
-def model_card(
-    name: str,
-    config: Config,
-    objective: Any,
-    card: dict[str, Any],
-    metrics: dict[str, Any] | None,
-    coded: int = 0,
-) -> str:
-    """The README.md of a model folder; `coded` items lie in it in coded form."""
-    found = metrics or {}
-    kind, shape = card.get("kind", "data"), card.get("shape")
-    figures = {key: found.get(key) for key in ("elbo", "rate", "distortion", "bits_per_dim", "active_units")}
-    return f"""---
-library_name: vaekit
-tags: [variational-autoencoder, {config.preset}]
----
-
-# {name}
-
-A `{config.preset}` for {kind} of shape {shape}, trained on {card.get("count", "?")} items by the objective
-`{objective!r}`.
-
-Held-out figures, nats per datum: {described(figures) or "not evaluated yet"}.
-
-    import vaekit
-    run = vaekit.open("{name}")
-    run.sample(16)
-
-It knows only data like those it was trained on. {_holds(coded)}
-"""
+def verdict(found: Any) -> str:
+    """The three lights of run.json as a table of Markdown; empty where there are none."""
+    lights = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    if not lights:
+        return ""
+    rows = [
+        f"| {_cell(item.get('what'))} | **{_cell(item.get('answer'))}** | {_cell(item.get('says'))} |"
+        for item in lights
+    ]
+    return "\n".join(["", "| verdict | | |", "|---|---|---|", *rows, ""])
 
 
-def _holds(coded: int) -> str:
-    """What of the training data is in a model folder."""
-    if not coded:
-        return """It holds no rows of them, but a model can remember: do not share one
-trained on what you may not share."""
-    return f"""`reference.safetensors` holds {coded} of them in coded form, from
-which they can be read back: `score` looks for neighbours there. Do not share this folder if you may not share the data;
-`--set train.reference=false` at training leaves the file out, and even then a model can remember."""
+def _cell(text: Any) -> str:
+    """Text that cannot break out of a cell, nor begin a link or a tag: names of columns come from anywhere."""
+    line = " ".join(str(text).split())
+    return "".join(f"\\{letter}" if letter in "\\|<>[]`*_" else letter for letter in line)

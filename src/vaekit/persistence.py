@@ -6,6 +6,7 @@ reference.safetensors if there are any, README.md, and a manifest of hashes that
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,25 @@ def save(
             files.write(place / "reference.safetensors", tensors_to_bytes(tensors, metadata={"format": "pt"}))
         files.write(place / "README.md", card or "A model saved by vaekit.\n")
     return Path(path)
+
+
+def describe(path: str | Path, card: str) -> Path:
+    """Give a model folder another model card, and a manifest that covers it.
+
+    Args:
+        path: A folder that `save` wrote.
+        card: The new README.md.
+
+    Raises:
+        FileError: A file has changed since it was written.
+    """
+    path = files.check(path)
+    with files.folder(path) as place:
+        for name in files.hashes(path):
+            if name != "README.md":
+                shutil.copyfile(path / name, place / name)
+        files.write(place / "README.md", card)
+    return path
 
 
 def load(path: str | Path, classes: Iterable[type] = ()) -> tuple[VAE, Kind | None, dict[str, Any]]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from vaekit import config as configuration
 from vaekit import files, operations, persistence
 from vaekit.data import Batch, Items, Kind, Parts, Table, TableSource, item, read, split_row
+from vaekit.data.card import Card
 from vaekit.data.checks import finite
 from vaekit.data.sources import Loaded
 from vaekit.distributions import MEAN, Noise
@@ -23,6 +24,7 @@ from vaekit.errors import DataError, FileError, UsageError, VaekitError, nearest
 from vaekit.evaluation import bounds, codes, curve, evaluate, log_likelihoods
 from vaekit.evaluation.calibration import places
 from vaekit.evaluation.synthetic import compared
+from vaekit.notebook import table
 from vaekit.prepare import held_out, labelled_items
 from vaekit.progress import described
 from vaekit.report import write_report
@@ -50,6 +52,7 @@ class Run:
         model: The trained model, in evaluation mode.
         kind: The kind of its data.
         facts: What run.json says.
+        card: What the data are.
         history: What metrics.jsonl says, a dict for each evaluation.
 
     Example:
@@ -73,6 +76,32 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}: {self.about.get('preset', 'model')} of {self.kind!r})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, the figures, and where the report is."""
+        facts, metrics = self.facts, self.metrics
+        lights = [light for light in facts.get("verdict") or [] if isinstance(light, dict)]
+        names = ("elbo", "rate", "distortion", "nll", "bits_per_dim", "active_units")
+        data = facts.get("data") or {}
+        rows = [
+            *((str(light.get("what")), f"{light.get('answer')} — {light.get('says')}") for light in lights),
+            *((name.replace("_", " "), metrics.get(name)) for name in names),
+            ("status", facts.get("status")),
+            ("steps", facts.get("steps")),
+            (
+                "items",
+                f"{data['count']} trained on, {data.get('heldout')} held out" if "count" in data else None,
+            ),
+        ]
+        title = f"{self.path.name}: {self.about.get('preset', 'model')} of {self.kind.name}"
+        has_report = (self.path / "report.html").is_file()
+        return table(title, rows, f"report: {self.path.name}/report.html" if has_report else "")
+
+    @property
+    def card(self) -> Card:
+        """What the run was trained on, without the data themselves; empty in a model folder."""
+        path = self.path / "data_card.json"
+        return Card(files.read_json(path) if path.is_file() else {})
 
     @property
     def history(self) -> list[dict[str, Any]]:

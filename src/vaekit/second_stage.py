@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from vaekit import as_trained, files, outputs, pages, persistence
+from vaekit import as_trained, files, model_card, outputs, pages, persistence
 from vaekit.data import Items
 from vaekit.distributions import Noise
 from vaekit.errors import FileError, UsageError, nearest
@@ -25,6 +25,7 @@ from vaekit.priors.second_vae import TwoStage
 from vaekit.priors.standardised import Standardised
 from vaekit.progress import Line
 from vaekit.report import gather, write_report
+from vaekit.report.verdict import as_facts, lights
 from vaekit.training import Fitted, fit_prior
 from vaekit.training.second_stage import MOST
 from vaekit.uses.yardstick import Yardstick
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from vaekit.run import Run
 
 STEPS, COMPONENTS = 10_000, 10
-MARK = "\n## Second stage\n"  # in the model card
 CONTINUOUS = ("mixture", "flow", "diffusion", "vae")
 PRIORS = (*CONTINUOUS, "autoregressive")
 
@@ -166,18 +166,20 @@ def _save(run: Run, choice: Choice, seen: Items, heldout: Items, metrics: dict[s
     calibrated, reference = calibration(run.model, heldout), None
     if persistence.load_reference(run.path / "model"):  # it was not left out
         calibrated, reference = Yardstick.fit(run.model, seen, heldout).beside(calibrated)
-    card = (run.path / "model" / "README.md").read_text(encoding="utf-8")
-    card = card.split(MARK)[0] + f"{MARK}\nA {choice.name} prior was fitted to its latents afterwards.\n"
-    persistence.save(run.path / "model", run.model, run.kind, calibrated, about, card, reference)
+    persistence.save(run.path / "model", run.model, run.kind, calibrated, about, reference=reference)
     run.about = {**about, "calibration": calibrated}
     facts = {**run.facts, "metrics": metrics, "prior": choice.name}
     facts["events"] = [
         *facts.get("events", []),
         {"step": facts.get("steps"), "what": f"prior fitted: {choice.name}"},
     ]
+    evidence = gather(run.model, run.kind, seen, heldout, facts.get("seed", 0))
+    outputs.write_arrays(run.path / "plots" / "evidence.npz", evidence)
+    facts["verdict"] = as_facts(lights(metrics, evidence))
     run.facts = facts
     files.write_json(run.path / "run.json", facts)
     files.write(run.path / "README.md", pages.folder(facts))
-    evidence = gather(run.model, run.kind, seen, heldout, facts.get("seed", 0))
-    outputs.write_arrays(run.path / "plots" / "evidence.npz", evidence)
+    coded = sum(len(t) for name, t in (reference or {}).items() if name.endswith(".codes"))
+    card = files.read_json(run.path / "data_card.json")
+    persistence.describe(run.path / "model", model_card.written(facts, card, coded))
     write_report(run.path)

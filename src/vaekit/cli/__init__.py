@@ -22,6 +22,7 @@ for _sort in (
     "denoising",
     "comparing",
     "runs",
+    "sharing",
 ):
     importlib.import_module(f"vaekit.cli.{_sort}")
 

@@ -19,8 +19,28 @@ from vaekit.data.sparse import SparseRows
 from vaekit.data.tables import Table
 from vaekit.data.text import text_card
 from vaekit.distributions import content_keys
+from vaekit.notebook import table
 
 MOST_LISTED = 100  # places of constant features that are written out
+
+
+class Card(dict[str, Any]):
+    """A data card: a dict of JSON values that a notebook shows as a table.
+
+    Example:
+        >>> "<td" in Card(kind="images", count=3)._repr_html_()
+        True
+    """
+
+    def _repr_html_(self) -> str:
+        hidden = ("source", "types", "columns", "reasons", "notes", "constant_features")
+        facts = [(name.replace("_", " "), value) for name, value in self.items() if name not in hidden]
+        types = self.get("types")
+        columns = [one for one in types if isinstance(one, dict)] if isinstance(types, list) else []
+        facts += [(str(one.get("name")), f"{one.get('type')}: {one.get('why', '')}") for one in columns]
+        facts += [("why", reason) for reason in self.get("reasons") or []] if not columns else []
+        facts += [("worth knowing", note) for note in self.get("notes") or []]
+        return table(f"data: {self.get('source', '')}", facts)
 
 
 def card(
@@ -28,7 +48,7 @@ def card(
     kind: Kind,
     items: Items,
     reasons: list[str],
-) -> dict[str, Any]:
+) -> Card:
     """A description of some data.
 
     Args:
@@ -38,7 +58,7 @@ def card(
         reasons: Why.
 
     Returns:
-        A dict of JSON values; no path, no datum.
+        JSON values; no path, no datum.
 
     Example:
         >>> from vaekit.data import build, detect, read
@@ -49,9 +69,9 @@ def card(
         (1797, [1, 8, 8], [0.0, 16.0], 'DiscretizedLogistic')
     """
     if isinstance(source, TableSource | TextSource | PartsSource):
-        return _of_table(source, kind, items, reasons)
+        return Card(_of_table(source, kind, items, reasons))
     facts, constant = _facts(source.values)
-    return {
+    found = {
         "source": Path(source.path).name,
         "kind": kind.name,
         "count": len(items),
@@ -69,6 +89,7 @@ def card(
         "reasons": list(reasons),
         "fingerprint": source.fingerprint(),
     }
+    return Card(found)
 
 
 def _of_table(

@@ -8,7 +8,8 @@
     codebook     (3,)        of discrete codes in place of the latter two: share in use, perplexity, size
     quantile_*   (5, m)      columns of real and of sampled rows
 
-A table has what `evidence_tables` says in place of items, samples, walks and quantiles.
+A table has what `evidence_tables` says in place of items, samples, walks and quantiles; `evidence_verdict` says what
+the verdict is judged by.
 
 Beside these stand a few facts: which of them there are, and how many items were looked at.
 """
@@ -24,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaekit.data import Items, Kind, Table, TableSource
+from vaekit.data import Batch, Items, Kind, Table, TableSource
 from vaekit.distributions import Noise, center, spread
 from vaekit.evaluation.codebook import codebooks_use
 from vaekit.evaluation.latents import Codes, codes
@@ -32,7 +33,7 @@ from vaekit.evaluation.likelihood import scores
 from vaekit.model import VAE
 from vaekit.operations import reconstruct, sample
 from vaekit.priors import StandardNormal
-from vaekit.report import evidence_tables
+from vaekit.report import evidence_tables, evidence_verdict
 from vaekit.report.neighbors import copy_rate, nearest
 from vaekit.report.view import View, values
 
@@ -73,9 +74,14 @@ def gather(model: VAE, kind: Kind, train: Items, heldout: Items, seed: int = 0) 
         seen = heldout.subset(_spaced(len(heldout), max(FEWEST, min(most, NUMBERS // math.prod(kind.shape)))))
         found, score, view = codes(model, seen), scores(model, seen), View(kind)
         order = _order(found, model)
-        arrays = _facts(model, view, train, heldout, seen)
+        arrays = _facts(model, view, train, heldout, seen) | evidence_verdict.judged(
+            model, view, train, seen, seed
+        )
         discrete = model.bottleneck.discrete
-        arrays |= _codebook(model, seen) if discrete else _latent(model, kind, seen, found, order)
+        used = (
+            found.active if len(seen) == len(heldout) else codes(model, heldout).active
+        )  # as `evaluate` counts
+        arrays |= _codebook(model, seen) if discrete else _latent(model, kind, seen, found, order, used)
         path = None if discrete else _path(model, seen, score, found, order)
         if isinstance(kind, Table):
             return arrays | _table(model, kind, view, train, seen, path, seed)
@@ -94,13 +100,20 @@ def _facts(model: VAE, view: View, train: Items, heldout: Items, seen: Items) ->
     facts = {
         "form": view.form, "stochastic": model.bottleneck.stochastic, "samples": _can_sample(model),
         "train_count": len(train), "heldout_count": len(heldout), "seen_count": len(seen),
-        "shape": view.shape, "columns": view.columns,
+        "shape": view.shape, "columns": view.columns, "prior_to_fit": _prior_to_fit(model),
     }  # fmt: skip
     return {name: np.asarray(value) for name, value in facts.items()}
 
 
 def _can_sample(model: VAE) -> bool:
     return model.bottleneck.stochastic or _prior(model) is not None
+
+
+def _prior_to_fit(model: VAE) -> str:
+    """What prior `fit-prior` can fit to the model's latents; empty for those on a sphere, or one-hot."""
+    if hasattr(_prior(model), "settle"):
+        return ""
+    return "autoregressive" if model.bottleneck.discrete else "diffusion"
 
 
 def _prior(model: VAE) -> object:
@@ -158,7 +171,23 @@ def _samples(model: VAE, view: View, train: Items, seen: Items, seed: int) -> Ar
         "copy_sample_distance": drawn_distance,
         "copy_heldout_distance": held_distance,
         "copy_rate": np.array(copy_rate(drawn_distance, held_distance)),
+        **_apart(model, view, held, drawn, c, seed),
     }
+
+
+def _apart(model: VAE, view: View, held: Batch, drawn: Tensor, c: Tensor | None, seed: int) -> Arrays:
+    """Whether samples are told from held-out items, and from reconstructions: those come from other codes only."""
+    held = held.to(drawn.device)
+    real, again = values(held), reconstruct(model, held.x, held.c, held.mask)
+    means = again if view.form == "text" else sample(model, len(drawn), c, seed=seed, mean=True)
+    pairs = {"verdict_apart": (real, drawn)} | (
+        {} if view.form == "text" else {"verdict_prior": (again, means)}
+    )
+    found = {
+        name: evidence_verdict.apart(view.compared(a), view.compared(b), seed)
+        for name, (a, b) in pairs.items()
+    }
+    return {name: array for name, array in found.items() if array is not None}
 
 
 def _smooth(model: VAE, c: Tensor | None, seed: int) -> Tensor:
@@ -208,10 +237,19 @@ def _table(
         return arrays
     n = max(len(seen), min(COMPARED, len(train)))
     drawn = _new_rows(model, kind, n, seed)
-    trained = evidence_tables.frame_of(kind, train.subset(_spaced(len(train), len(seen))))
+    # as many as are drawn, so that chance has the same part in both errors
+    trained = evidence_tables.frame_of(kind, train.subset(_spaced(len(train), len(drawn))))
     arrays |= evidence_tables.sampled(kind, evidence_tables.frame_of(kind, seen), drawn, trained)
+    # of training rows there are more than of held-out ones, and correlations take many
+    known = evidence_tables.frame_of(kind, train.subset(_spaced(len(train), SEEN)))
+    numbers = [evidence_verdict.numbers_of(kind, frame) for frame in (known, drawn)]
+    arrays |= evidence_verdict.correlation(numbers[0][0], numbers[0][1], numbers[1][1])
     # cells as they would be stored: a sampled row that repeats a training row is at distance 0 from it
-    stored = Items(kind.store(TableSource(drawn.head(COMPARED))), kind)
+    stored = Items(kind.store(TableSource(drawn)), kind)
+    real, made = (view.compared(_all(items)) for items in (seen, stored))
+    apart = evidence_verdict.apart(real, made, seed)
+    arrays |= {} if apart is None else {"verdict_apart": apart}
+    stored = stored.subset(torch.arange(min(COMPARED, len(stored))))
     return arrays | _copies(view, stored, seen.subset(_spaced(len(seen), COMPARED)), train, seed)
 
 
@@ -229,7 +267,7 @@ def _new_rows(model: VAE, kind: Table, n: int, seed: int) -> Any:
 
 def _copies(view: View, drawn: Items, held: Items, train: Items, seed: int) -> Arrays:
     """How near samples and held-out rows come to training rows."""
-    both = [view.compared(values(items.batch(torch.arange(len(items))))) for items in (drawn, held)]
+    both = [view.compared(_all(items)) for items in (drawn, held)]
     distance = nearest(torch.cat(both), train, view, seed)[0]
     return {
         "copy_sample_distance": distance[: len(drawn)], "copy_heldout_distance": distance[len(drawn) :],
@@ -249,10 +287,10 @@ def _codebook(model: VAE, seen: Items) -> Arrays:
     return {"codebook": np.array([use.used, use.perplexity, size])}
 
 
-def _latent(model: VAE, kind: Kind, seen: Items, found: Codes, order: Tensor) -> Arrays:
+def _latent(model: VAE, kind: Kind, seen: Items, found: Codes, order: Tensor, active: Tensor) -> Arrays:
     arrays = {
         "order": order.numpy(),
-        "active": found.active[order].numpy(),
+        "active": active[order].numpy(),
         "variance": _variance(found)[order].double().numpy(),
         "latent_two": found.mean[:, order[:2]].numpy(),
         "prior_circle": np.asarray(len(order) > 1 and isinstance(_prior(model), StandardNormal)),
@@ -332,6 +370,11 @@ def _reach(prior: Distribution | None, found: Codes, like: Tensor) -> tuple[Tens
     except NotImplementedError:  # a prior whose moments are not known
         pass
     return found.mean.mean(0).to(like), _variance(found).sqrt().clamp(min=1e-6).to(like)
+
+
+def _all(items: Items) -> Tensor:
+    """Every item's values, in order."""
+    return values(items.batch(torch.arange(len(items))))
 
 
 def _spaced(count: int, most: int) -> Tensor:

@@ -8,7 +8,8 @@
     row_*      (8, c)    cells of sampled rows, as text
     change_*   (d, c)    how far each latent dimension moves the distribution of each column
 
-Errors stand beside a floor: those of as many training rows, which no model can be expected to beat.
+Errors stand beside a floor: those of as many training rows as were sampled, which chance alone gives; a model beats
+them by luck only.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def sampled(kind: Table, real: Any, drawn: Any, train: Any) -> Arrays:
     Args:
         kind: The table.
         real: Held-out rows, a DataFrame.
-        drawn: As many sampled rows.
-        train: As many training rows.
+        drawn: Sampled rows, as many or more.
+        train: As many training rows as were sampled.
     """
     columns = varying(kind)
     tables = [_comparable(columns, frame) for frame in (real, drawn, train)]

@@ -14,8 +14,9 @@ import numpy as np
 
 from vaekit import files
 from vaekit.errors import FileError
-from vaekit.report import synthetic, texts, words
+from vaekit.report import synthetic, texts, verdict, words
 from vaekit.report.charts import series
+from vaekit.report.next_steps import next_steps
 from vaekit.report.plots import draw
 from vaekit.report.style import number, word
 
@@ -113,10 +114,12 @@ def _context(
         ("samples", "tall", form == "pictures"), ("latent", "wide", "latent_pca" in evidence),
         ("columns", "wide", True), ("traversals", "wide", form == "table"),
     )  # fmt: skip
+    lit = verdict.lights(_mapping(run.get("metrics")), evidence) or verdict.from_facts(run.get("verdict"))
     context = {
         "title": str(run.get("name") or path.resolve().name), "preset": run.get("preset"), "course": _course(run),
         "objective": str(run.get("objective") or ""), "prior": word(run["prior"]) if run.get("prior") else "",
         "verdict": words.verdict(_mapping(run.get("metrics")), evidence),
+        "lights": lit,
         "advice": words.advice(run, records, evidence, words.source(run)),
         "facts": words.facts(card, run), "labels": shown, "more_labels": more,
         "reasons": words.reasons(card), "types": words.types(card), "table": words.fidelity(evidence),
@@ -128,9 +131,9 @@ def _context(
         "spread": "the prior" if can_sample else "the codes",
         "labelled": "latent_label" in evidence, "components": "latent_pca" in evidence,
         "circle": bool(evidence.get("prior_circle", False)),
-        "figures": words.figures(run), "versions": _versions(run), "config": _config(path),
+        "figures": words.figures(run, evidence), "versions": _versions(run), "config": _config(path),
         "stochastic": stochastic, "can_sample": can_sample, "synthetic": synthetic.section(path),
-        "commands": words.commands(path, run, form, can_sample),
+        "commands": next_steps(path, run, records, evidence, lit),
         "fingerprint": str(_mapping(run.get("data")).get("fingerprint") or "")[:12],
     }  # fmt: skip
     context["there"] = {id: name for id, name in SECTIONS if _present(id, context)}

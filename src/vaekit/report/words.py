@@ -12,6 +12,7 @@ import numpy as np
 from vaekit.meanings import MEANINGS, Meaning
 from vaekit.report.charts import series
 from vaekit.report.style import number, word
+from vaekit.report.verdict import active_units
 
 Arrays = dict[str, np.ndarray]
 LABELS = 40  # listed at most
@@ -19,9 +20,9 @@ TYPES, SENTENCES = 60, 40  # columns of a table, and reasons
 
 
 def verdict(metrics: dict[str, Any], evidence: Arrays) -> str:
-    """How good the model is, in one line; empty if nothing is known."""
+    """The held-out figures in one line; empty if nothing is known."""
     elbo, rate, distortion = (real(metrics.get(name)) for name in ("elbo", "rate", "distortion"))
-    bits, active = real(metrics.get("bits_per_dim")), real(metrics.get("active_units"))
+    bits, active = real(metrics.get("bits_per_dim")), active_units(metrics, evidence)
     parts = []
     if elbo is not None:
         parts.append(f"Held-out ELBO {number(elbo, 4)} nats per item{_sides(rate, distortion)}")
@@ -46,7 +47,7 @@ def _sides(rate: float | None, distortion: float | None) -> str:
 def advice(run: dict[str, Any], records: list[dict[str, Any]], evidence: Arrays, source: str) -> list[str]:
     """At most three sentences about what seems wrong, each with its number and what to try."""
     found = []
-    active = real(_mapping(run.get("metrics")).get("active_units"))
+    active = active_units(_mapping(run.get("metrics")), evidence)
     if active == 0:
         found.append("The latent is not used (0 dimensions): the posterior has collapsed onto the prior. "
                      f"Try: vaekit train {source} --preset free_bits_vae")  # fmt: skip
@@ -137,11 +138,18 @@ def fidelity(evidence: Arrays) -> dict[str, str]:
         found["shape"], found["shape_floor"] = (
             f"{evidence[name].mean():.3f}" for name in ("table_shape", "table_floor")
         )
+        found["shape_chance"] = _chance(evidence["table_shape"].mean(), evidence["table_floor"].mean())
     if "pair_mean" in evidence:
         found["trend"], found["trend_floor"] = (f"{value:.3f}" for value in evidence["pair_mean"])
+        found["trend_chance"] = _chance(*evidence["pair_mean"])
         found["paired"] = number(len(evidence.get("pair_compared", ())))
     found["columns"] = number(len(evidence.get("table_names", ())))
     return found
+
+
+def _chance(error: float, floor: float) -> str:
+    """What the error of training rows says about that of samples."""
+    return "no less, so that chance explains the difference" if error <= floor else "which is chance"
 
 
 def rows(evidence: Arrays) -> dict[str, Any] | None:
@@ -163,13 +171,13 @@ def labels(card: dict[str, Any]) -> tuple[list[tuple[str, str]], int]:
     return found[:LABELS], max(0, len(found) - LABELS)
 
 
-def figures(run: dict[str, Any]) -> list[tuple[str, str, str]]:
+def figures(run: dict[str, Any], evidence: Arrays) -> list[tuple[str, str, str]]:
     """Name, value and meaning of every figure that the run has."""
     metrics = _mapping(run.get("metrics"))
     known = [name for name in MEANINGS if name in metrics] + sorted(set(metrics) - set(MEANINGS))
     rows = []
     for name in known:
-        value = metrics[name]
+        value = active_units(metrics, evidence) if name == "active_units" else metrics[name]
         if value is not None and not (name == "samples" and metrics.get("nll") is None):
             meaning = MEANINGS.get(name, Meaning(name, ""))
             rows.append((meaning.title, spoken(value), meaning.sentence))
@@ -182,23 +190,6 @@ def figures(run: dict[str, Any]) -> list[tuple[str, str, str]]:
     rows += [(name.replace("_", " "), spoken(run[name]), meaning) for name, meaning in there]
     seconds = real(run.get("seconds"))
     return rows if seconds is None else [*rows, ("time", duration(seconds), "of training")]
-
-
-def commands(path: Path, run: dict[str, Any], form: str, samples: bool) -> list[tuple[str, str]]:
-    """What to do next, as commands to paste."""
-    folder, where = quoted_folder(path), source(run)
-    suffix = {"pictures": "png", "text": "txt"}.get(form, "csv")
-    known = [("new items", f"vaekit sample {folder} --n 16 --out samples.{suffix}")] if samples else []
-    return [
-        *known,
-        ("codes of items", f"vaekit encode {folder} {where} --out codes.npz"),
-        ("unusual items", f"vaekit score {folder} {where} --alpha 0.01 --out scores.csv"),
-        (
-            "figures on data",
-            f"vaekit evaluate {folder} {where}" + (" --samples 500" if samples else ""),
-        ),
-        ("reconstructions", f"vaekit reconstruct {folder} {where} --out rebuilt.{suffix}"),
-    ]
 
 
 def source(run: dict[str, Any]) -> str:
