@@ -1,10 +1,16 @@
 /** The page: the map and what is decoded there, then everything one can do with them. */
 
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { DecodedView } from "./decoded";
+import { GroupsView } from "./groups";
 import { Legend } from "./legend";
+import { LiveView } from "./live";
 import { LatentMapView } from "./map";
 import { number } from "./numbers";
+import { OwnView } from "./own";
+import { PathView } from "./path";
+import { SelectionView } from "./selection";
+import { Sliders } from "./sliders";
 import { run, said, trouble } from "./state";
 import { theme, toggleTheme } from "./theme";
 import { Toolbar } from "./toolbar";
@@ -58,6 +64,22 @@ export function Trouble(): JSX.Element {
   );
 }
 
+interface CardProps {
+  id: string;
+  title: string;
+  wide?: boolean;
+  children: ComponentChildren;
+}
+
+function Card({ id, title, wide, children }: CardProps): JSX.Element {
+  return (
+    <section id={id} class={`card ${wide ? "wide" : ""}`} aria-labelledby={`${id}-title`}>
+      <h2 id={`${id}-title`}>{title}</h2>
+      {children}
+    </section>
+  );
+}
+
 export function App(): JSX.Element {
   return (
     <>
@@ -73,10 +95,15 @@ export function App(): JSX.Element {
             <LatentMapView />
             <Legend />
           </section>
-          <section class="card decoded-card" id="decoded" aria-labelledby="decoded-title">
-            <h2 id="decoded-title">Decoded</h2>
-            <DecodedView />
-          </section>
+          <div class="side">
+            <Card id="decoded" title="Decoded"><DecodedView /></Card>
+            <Card id="sliders" title="Dimensions"><Sliders /></Card>
+          </div>
+          {run.value.facts.live && <Card id="live" title="Training" wide><LiveView /></Card>}
+          <Card id="path" title="Between two places" wide><PathView /></Card>
+          <Card id="own" title="Your own item"><OwnView /></Card>
+          <Card id="groups" title="Arithmetic with groups"><GroupsView /></Card>
+          <Card id="selection" title="Selected" wide><SelectionView /></Card>
         </main>
       )}
     </>

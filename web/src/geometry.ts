@@ -109,6 +109,11 @@ export function meanCode(codes: Numbers, members: ArrayLike<number>, latent: num
   return mean;
 }
 
+/** this + strength · (mean₁ − mean₂); a group not chosen counts as this itself, so it does nothing. */
+export function combine(here: number[], first: number[] | null, second: number[] | null, by: number): number[] {
+  return here.map((value, d) => value + by * ((first?.[d] ?? value) - (second?.[d] ?? value)));
+}
+
 /** The points (indices) inside a polygon, by counting the edges that a ray to the right crosses. */
 export function inside(xy: Numbers, polygon: Point[]): number[] {
   const found: number[] = [];

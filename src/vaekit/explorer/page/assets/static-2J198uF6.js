@@ -1,1 +1,0 @@
-async function e(e){throw Error(`later`)}export{e as inThePage};
