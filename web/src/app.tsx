@@ -87,7 +87,7 @@ export function App(): JSX.Element {
       <Head />
       <Trouble />
       <p class="unseen" aria-live="polite" data-testid="said">{said.value}</p>
-      {run.value && (
+      {run.value && run.value.facts.latent > 0 && (
         <main>
           <section class="card map-card" aria-labelledby="map-title">
             <h2 id="map-title">Map of the latent space</h2>
@@ -104,6 +104,14 @@ export function App(): JSX.Element {
           <Card id="own" title="Your own item"><OwnView /></Card>
           <Card id="groups" title="Arithmetic with groups"><GroupsView /></Card>
           <Card id="selection" title="Selected" wide><SelectionView /></Card>
+        </main>
+      )}
+      {run.value?.facts.live && run.value.facts.latent === 0 && (
+        <main>
+          <Card id="live" title="Training" wide>
+            <p class="muted">The map appears when the training has saved its first model.</p>
+            <LiveView />
+          </Card>
         </main>
       )}
     </>

@@ -17,6 +17,8 @@ interface Colouring {
   /** Entry of each point, −1 for none. */
   of: Int16Array;
   colour: (index: number) => Rgb;
+  /** Whether all points of an entry have one colour. */
+  even: boolean;
 }
 
 const GREY: Rgb = [140, 140, 140];
@@ -63,6 +65,7 @@ function colour({ facts, array }: Loadedness, id: string): Colouring {
     entries: [{ name: "every point", colour: one, count: points.count }],
     of: new Int16Array(points.count),
     colour: () => one,
+    even: true,
   };
 }
 
@@ -84,7 +87,7 @@ function byClass(values: Numbers, names: string[]): Colouring {
   const entries = order.map((value, at) => ({ name: names[value] ?? String(value), colour: colours[at] }));
   if (many) entries.push({ name: "others", colour: GREY });
   const of = Int16Array.from(values, (value) => place.get(value) ?? (many && value >= 0 ? MOST : -1));
-  return { entries: counted(of, entries), of, colour: (i) => entries[of[i]]?.colour ?? GREY };
+  return { entries: counted(of, entries), of, colour: (i) => entries[of[i]]?.colour ?? GREY, even: true };
 }
 
 /** viridis over the ranks' fifths: colours run with the number, legend entries are ranges. */
@@ -96,7 +99,7 @@ function byNumber(values: Numbers): Colouring {
     name: `${number(edges[at])} to ${number(edges[at + 1] ?? edges[at])}`,
     colour: viridis((at + 0.5) / ranges),
   }));
-  return { entries: counted(of, entries), of, colour: (i) => shade(edges, of[i], values[i]) };
+  return { entries: counted(of, entries), of, colour: (i) => shade(edges, of[i], values[i]), even: false };
 }
 
 function shade(edges: number[], range: number, value: number): Rgb {
@@ -104,6 +107,15 @@ function shade(edges: number[], range: number, value: number): Rgb {
   const width = edges[range + 1] - edges[range] || 1;
   return viridis((range + (value - edges[range]) / width) / Math.max(1, edges.length - 1));
 }
+
+/** The colours in use: classes beyond the palette take its colours when the legend keeps only a few of them. */
+export const tints = computed<Rgb[]>(() => {
+  const entries = colouring.value?.entries ?? [];
+  const only = [...(kept.value ?? [])].sort((a, b) => a - b);
+  if (!only.some((at) => entries[at]?.colour.every((value) => value === GREY[0]))) return entries.map(({ colour }) => colour);
+  const fresh = classColours(only.length);
+  return entries.map(({ colour }, at) => fresh[only.indexOf(at)] ?? colour);
+});
 
 /** RGBA of every point; alpha 0 greys those that the legend or the lasso left out. */
 export const paint = computed<Uint8Array>(() => {
@@ -113,7 +125,7 @@ export const paint = computed<Uint8Array>(() => {
   const out = new Uint8Array(4 * scheme.of.length);
   for (let i = 0; i < scheme.of.length; i++) {
     const lit = (!only || only.has(scheme.of[i])) && (!chosen.size || chosen.has(i));
-    const [r, g, b] = lit ? scheme.colour(i) : GREY;
+    const [r, g, b] = lit ? (scheme.even ? (tints.value[scheme.of[i]] ?? GREY) : scheme.colour(i)) : GREY;
     out.set([r, g, b, lit ? 255 : 0], 4 * i);
   }
   return out;

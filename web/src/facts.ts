@@ -24,29 +24,43 @@ export type Given =
 export interface NumberColumn {
   name: string;
   kind: "number";
-  at: number;
+  at: number | null;
   knots: number[];
   values: number[];
-  decimals: number;
-  [other: string]: unknown;
+  from?: number;
+  grid?: number;
+  decimals: number | null;
+  low?: number | null;
+  high?: number | null;
+  head?: number;
+  special?: number[];
+  bit?: number;
+  date?: { unit: number; form: string };
+  span?: { unit: number; word: string };
 }
 
 export interface CategoryColumn {
   name: string;
   kind: "category";
-  at: number;
-  width: number;
+  at: number | null;
   names: string[];
-  [other: string]: unknown;
+  rare?: string[];
+  bit?: number;
 }
 
-export type Column = NumberColumn | CategoryColumn;
+export type Column =
+  | NumberColumn
+  | CategoryColumn
+  | { name: string; kind: "given"; texts: string[]; none: string }
+  | { name: string; kind: "empty" };
 
-export type Reading =
-  | { form: "image"; shape: [number, number, number]; x?: string }
+type Form =
+  | { form: "image"; shape: [number, number, number]; x?: string; levels?: number; bits?: boolean }
   | { form: "cells"; columns: Column[] }
-  | { form: "text"; [other: string]: unknown }
+  | { form: "text"; characters?: string[]; length?: number }
   | { form: "parts"; parts: { name: string; at: number; width: number; reading: Reading }[] };
+
+export type Reading = Form & { condition?: { labels: number[][]; none: number[] } };
 
 export type Items =
   | { form: "image"; pixels: ArrayRef }
@@ -93,6 +107,8 @@ export interface Facts {
   objective: string;
   metrics: Record<string, unknown>;
   latent: number;
+  /** Codes are entries of a codebook: whole numbers. */
+  discrete?: boolean;
   labels: string[];
   conditional: boolean;
   nll: string;
@@ -108,7 +124,7 @@ export interface Facts {
     shown: { count: number };
     sampled: string | null;
   };
-  items: Items | null;
+  items?: Items | null;
   maps: LatentMap[];
   reading: Reading;
   heldout?: ArrayRef | null;

@@ -26,14 +26,14 @@ function picture(map: LatentMap, values: Numbers, dense: string): HTMLCanvasElem
   return canvas;
 }
 
-const strength = (value: number): number => Math.round(90 * Math.sqrt(value / 255));
+const strength = (value: number): number => Math.round((100 * value) / 255);
 
 /** The region on the data, as one path of cells in screen pixels. */
 function onData(map: LatentMap, values: Numbers, camera: Camera): Path2D {
   const [h, w] = map.density.shape;
   const [x0, x1, y0, y1] = map.extent;
   const path = new Path2D();
-  const [wide, tall] = [((x1 - x0) / w) * camera.scale, ((y1 - y0) / h) * camera.scale];
+  const [wide, tall] = [((x1 - x0) / w) * camera.scale, ((y1 - y0) / h) * camera.scale * camera.stretch];
   const [left, bottom] = toScreen(camera, [x0, y0]);
   for (let row = 0; row < h; row++) {
     let from = -1;

@@ -42,7 +42,8 @@ export function codeToPlace(map: LatentMap, code: number[], xy: Numbers, codes: 
   const from = code.map((value, d) => value - map.origin[d]);
   const [a, b, c] = [dot(right, right), dot(right, up), dot(up, up)];
   const [p, q] = [dot(right, from), dot(up, from)];
-  const scale = a * c - b * b || 1;
+  const scale = a * c - b * b;
+  if (!(scale > 1e-12 * a * a)) return [a ? p / a : 0, 0]; // one axis only
   return [(c * p - b * q) / scale, (a * q - b * p) / scale];
 }
 

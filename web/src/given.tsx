@@ -96,7 +96,14 @@ function Cell({ column, at, value, onCell }: { column: Column; at: number; value
         {column.names.map((name) => <option key={name} value={name}>{name}</option>)}
       </select>
     );
-  return <input type="text" inputMode="decimal" data-testid={id} value={value} onInput={(event) => onCell(event.currentTarget.value)} />;
+  if (column.kind === "given")
+    return (
+      <select data-testid={id} value={value} onChange={(event) => onCell(event.currentTarget.value)}>
+        {[...new Set(column.texts)].map((text) => <option key={text} value={text}>{text}</option>)}
+      </select>
+    );
+  if (column.kind === "empty") return <input type="text" data-testid={id} value="" disabled />;
+  return <input type="text" inputMode={column.kind === "number" && !column.date ? "decimal" : "text"} data-testid={id} value={value} onInput={(event) => onCell(event.currentTarget.value)} />;
 }
 
 function TextForm({ example, onGiven }: Form): JSX.Element {

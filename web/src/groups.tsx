@@ -2,21 +2,21 @@
 
 import { effect, signal } from "@preact/signals";
 import type { JSX } from "preact";
+import { Beside } from "./beside";
 import type { Shown } from "./facts";
 import { combine, meanCode } from "./geometry";
 import { latest } from "./latest";
 import { number } from "./numbers";
-import { Item } from "./shown";
-import { attempt, code, condition, decoded, groups, moveTo, run, said, selection, source } from "./state";
+import { attempt, code, condition, groups, moveTo, run, said, selection, source } from "./state";
 
 const plus = signal(-1);
 const minus = signal(-1);
 const strength = signal(1);
-const result = signal<{ code: number[]; shown: Shown } | null>(null);
+const result = signal<{ code: number[]; before: Shown; shown: Shown } | null>(null);
 
-const ask = latest(async (where: number[]) => {
-  const answer = await attempt(() => source.value!.decode([where], condition.value));
-  if (answer) result.value = { code: where, shown: answer[0] };
+const ask = latest(async ({ from, to }: { from: number[]; to: number[] }) => {
+  const answer = await attempt(() => source.value!.decode([from, to], condition.value));
+  if (answer) result.value = { code: to, before: answer[0], shown: answer[1] };
 });
 
 effect(() => {
@@ -25,7 +25,7 @@ effect(() => {
   const mean = (at: number): number[] | null =>
     groups.value[at] ? meanCode(here.codes, groups.value[at].members, here.facts.latent) : null;
   void condition.value;
-  ask(combine(code.value, mean(plus.value), mean(minus.value), strength.value));
+  ask({ from: code.value, to: combine(code.value, mean(plus.value), mean(minus.value), strength.value) });
 });
 
 function keep(name: string): void {
@@ -120,16 +120,13 @@ function Formula(): JSX.Element {
       </div>
       {result.value && (
         <div data-testid="arithmetic">
-          <div class="pair small-pair">
-            <figure>
-              {decoded.value && <Item shown={decoded.value.shown} label="This" />}
-              <figcaption>this</figcaption>
-            </figure>
-            <figure data-testid="arithmetic-item">
-              <Item shown={result.value.shown} label="This plus the difference" />
-              <figcaption>this plus the difference</figcaption>
-            </figure>
-          </div>
+          <Beside
+            small
+            sides={[
+              { name: "this", shown: result.value.before, testid: "arithmetic-this" },
+              { name: "this plus the difference", shown: result.value.shown, testid: "arithmetic-item" },
+            ]}
+          />
           <button type="button" data-testid="arithmetic-go" onClick={() => moveTo(result.value!.code)}>Go there</button>
         </div>
       )}

@@ -2,14 +2,14 @@
 
 import type { JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { by, choices, colouring, kept, toggle, type Entry } from "./colouring";
-import { css } from "./colours";
+import { by, choices, colouring, kept, tints, toggle } from "./colouring";
+import { css, type Rgb } from "./colours";
 import { number } from "./numbers";
 import { map, run } from "./state";
 
-function Swatch({ entry }: { entry: Entry }): JSX.Element {
+function Swatch({ tint }: { tint: Rgb }): JSX.Element {
   const dot = useRef<HTMLSpanElement>(null);
-  const colour = css(entry.colour);
+  const colour = css(tint);
   useLayoutEffect(() => {
     dot.current!.style.backgroundColor = colour; // through the CSSOM: the page allows no style attributes
   }, [colour]);
@@ -46,7 +46,7 @@ export function Legend(): JSX.Element | null {
             aria-pressed={kept.value?.has(at) ?? false}
             onClick={() => toggle(at)}
           >
-            <Swatch entry={entry} /> {entry.name} <span class="muted">{number(entry.count)}</span>
+            <Swatch tint={tints.value[at]} /> {entry.name} <span class="muted">{number(entry.count)}</span>
           </button>
         ))}
         {kept.value && (
@@ -61,11 +61,13 @@ export function Legend(): JSX.Element | null {
 }
 
 function MapKey(): JSX.Element {
-  const has = (of: string): boolean => !!map.value?.contours.some((contour) => contour.of === of);
+  const of = (what: string) => (map.value?.contours ?? []).filter((contour) => contour.of === what);
+  const has = (what: string): boolean => of(what).length > 0;
+  const levels = (what: string): string => of(what).map(({ level }) => level.replace(/ ?%/, "")).join(", ") + " %";
   return (
     <p class="key muted">
-      {has("density") && <span><i class="line density" /> holds 50, 90, 99 % of the data</span>}
-      {has("prior") && <span><i class="line prior" /> of the prior</span>}
+      {has("density") && <span><i class="line density" /> holds {levels("density")} of the data</span>}
+      {has("prior") && <span><i class="line prior" /> holds {levels("prior")} of the prior</span>}
       <span><i class="patch" /> off the data</span>
       <span><i class="ring" /> nearest item</span>
     </p>

@@ -10,6 +10,7 @@ import { curvesOf, type Curve } from "./records";
 import { load, type News } from "./source";
 import { attempt, source, start } from "./state";
 import { theme, themed } from "./theme";
+import { useWidth } from "./width";
 
 const EVERY = 2000; // milliseconds
 const records = signal<News["records"]>([]);
@@ -62,6 +63,7 @@ function options(curve: Curve, width: number): uPlot.Options {
     width,
     height: 190,
     cursor: { y: false },
+    legend: { show: curve.series.length > 1, live: false },
     scales: { x: { time: false } },
     axes: [axis, { ...axis, size: 64 }],
     series: [
@@ -72,15 +74,16 @@ function options(curve: Curve, width: number): uPlot.Options {
 }
 
 function Chart({ curve }: { curve: Curve }): JSX.Element {
+  const [figure, width] = useWidth();
   const box = useRef<HTMLDivElement>(null);
   const last = curve.series.map(({ name, values }) => `${name} ${number(values.findLast((value) => value !== null), 4)}`);
   useLayoutEffect(() => {
     const data = [curve.steps, ...curve.series.map(({ values }) => values)] as uPlot.AlignedData;
-    const plot = new uPlot(options(curve, box.current!.clientWidth || 300), data, box.current!);
+    const plot = new uPlot(options(curve, width), data, box.current!);
     return () => plot.destroy();
-  }, [curve, theme.value]);
+  }, [curve, width, theme.value]);
   return (
-    <figure data-testid={`curve-${curve.name}`}>
+    <figure ref={figure} data-testid={`curve-${curve.name}`}>
       <figcaption>{curve.title}: {last.join(", ")}</figcaption>
       <div ref={box} role="img" aria-label={`${curve.title} while training: ${last.join(", ")}`} />
     </figure>

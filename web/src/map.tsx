@@ -16,7 +16,7 @@ import { theme, themed } from "./theme";
 import { select, selectWithin, tool } from "./tools";
 
 const STEP = 16; // pixels that an arrow key moves
-const START: Camera = { x: 0, y: 0, scale: 1, width: 0, height: 0 };
+const START: Camera = { x: 0, y: 0, scale: 1, stretch: 1, width: 0, height: 0 };
 
 export const camera: { value: Camera; home: () => void; zoom: (factor: number) => void } = {
   value: START,
@@ -66,7 +66,11 @@ function useFrames(view: Signal<Camera>, layers: { current: Layers | null }): vo
   });
 }
 
-export function LatentMapView(): JSX.Element | null {
+export function LatentMapView(): JSX.Element {
+  return map.value ? <MapBox shown={map.value} /> : <p class="muted">There is no map of this run yet.</p>;
+}
+
+function MapBox({ shown }: { shown: LatentMap }): JSX.Element {
   const [field, points, box] = [
     useRef<HTMLCanvasElement>(null),
     useRef<HTMLCanvasElement>(null),
@@ -85,14 +89,15 @@ export function LatentMapView(): JSX.Element | null {
     return () => watch.disconnect();
   }, []);
   useFrames(view, layers);
+  const last = useRef("");
   useSignalEffect(() => {
-    if (map.value) home(view, map.value);
+    if (!map.value) return;
+    if (map.value.id !== last.current || !moved) home(view, map.value);
+    last.current = map.value.id;
   });
   useWheel(box, view);
   camera.home = () => map.value && home(view, map.value);
-  camera.zoom = (factor) => (view.value = zoom(view.value, factor, [view.value.width / 2, view.value.height / 2]));
-  const shown = map.value;
-  if (!shown) return <p>There is no map of this run yet.</p>;
+  camera.zoom = (factor) => closer(view, factor);
   return (
     <div
       ref={box}
@@ -101,9 +106,9 @@ export function LatentMapView(): JSX.Element | null {
       role="application"
       tabIndex={0}
       aria-roledescription="latent map"
-      aria-label={`${shown.name}. Arrow keys move the place, Enter goes there, A and B set the ends of a path, plus and minus zoom, Escape lets go.`}
+      aria-label={`${shown.name}. Arrow keys move the place, Enter goes there or sets a corner of a box or lasso, space closes the lasso, A and B set the ends of a path, plus and minus zoom, Escape lets go.`}
       {...usePointer(view, lasso)}
-      onKeyDown={(event) => keys(event, view)}
+      onKeyDown={(event) => keys(event, view, lasso)}
       onBlur={() => glanceAt(null)}
     >
       <canvas ref={field} class="layer" aria-hidden="true" />
@@ -116,23 +121,36 @@ export function LatentMapView(): JSX.Element | null {
 function resize(view: Signal<Camera>, box: HTMLDivElement): void {
   const { clientWidth: width, clientHeight: height } = box;
   if (!map.value || (width === view.value.width && height === view.value.height)) return;
-  view.value = fit(map.value.extent, width, height);
+  view.value = moved ? { ...view.value, width, height } : fit(map.value.extent, width, height);
 }
 
-/** The whole map in sight; told by identity, so that a map that grew while training keeps the camera. */
+/** Whether the person moved the camera: then a map that changes while training leaves it alone. */
+let moved = false;
+
+function turn(view: Signal<Camera>, next: Camera): void {
+  moved = true;
+  view.value = next;
+}
+
+/** The whole map in sight. */
 function home(view: Signal<Camera>, shown: LatentMap): void {
+  moved = false;
   const { width, height } = view.peek();
   view.value = fit(shown.extent, width, height);
 }
 
+function closer(view: Signal<Camera>, factor: number): void {
+  turn(view, zoom(view.value, factor, [view.value.width / 2, view.value.height / 2]));
+}
+
 function useWheel(box: { current: HTMLDivElement | null }, view: Signal<Camera>): void {
   useLayoutEffect(() => {
-    const turn = (event: WheelEvent): void => {
+    const wheel = (event: WheelEvent): void => {
       event.preventDefault();
-      view.value = zoom(view.value, Math.exp(-event.deltaY / 400), at(event));
+      turn(view, zoom(view.value, Math.exp(-event.deltaY / 400), at(event)));
     };
-    box.current?.addEventListener("wheel", turn, { passive: false });
-    return () => box.current?.removeEventListener("wheel", turn);
+    box.current?.addEventListener("wheel", wheel, { passive: false });
+    return () => box.current?.removeEventListener("wheel", wheel);
   }, []);
 }
 
@@ -141,6 +159,7 @@ function at(event: MouseEvent): Point {
   return [event.clientX - edge.left, event.clientY - edge.top];
 }
 
+/** The four corners of a box between two opposite ones. */
 const corners = ([l, t]: Point, [r, b]: Point): Point[] => [[l, t], [r, t], [r, b], [l, b]];
 
 function usePointer(view: Signal<Camera>, lasso: Signal<Point[]>) {
@@ -150,19 +169,19 @@ function usePointer(view: Signal<Camera>, lasso: Signal<Point[]>) {
     if (event.button) return;
     from.current = last.current = at(event);
     if (tool.value !== "look" && tool.value !== "path") (event.currentTarget as HTMLElement).setPointerCapture(event.pointerId);
-    if (tool.value === "lasso") lasso.value = [from.current];
+    if (tool.value === "lasso") lasso.value = [toPlace(view.value, from.current)];
   };
   const move = (event: PointerEvent): void => {
     const here = at(event);
-    if (from.current && tool.value === "pan") view.value = pan(view.value, here[0] - last.current[0], here[1] - last.current[1]);
-    else if (from.current && tool.value === "lasso") lasso.value = [...lasso.value, here];
-    else if (from.current && tool.value === "box") lasso.value = corners(from.current, here);
+    if (from.current && tool.value === "pan") turn(view, pan(view.value, here[0] - last.current[0], here[1] - last.current[1]));
+    else if (from.current && tool.value === "lasso") lasso.value = [...lasso.value, toPlace(view.value, here)];
+    else if (from.current && tool.value === "box") lasso.value = corners(toPlace(view.value, from.current), toPlace(view.value, here));
     else glanceAt(codeAt(toPlace(view.value, here)), performance.now());
     last.current = here;
   };
   const up = (event: PointerEvent): void => {
     if (!from.current) return;
-    if (lasso.value.length > 2) selectWithin(lasso.value.map((point) => toPlace(view.value, point)), event.shiftKey);
+    if (lasso.value.length > 2) selectWithin(lasso.value, event.shiftKey);
     else if (tool.value === "look") moveTo(codeAt(toPlace(view.value, at(event))));
     else if (tool.value === "path") nextEnd(codeAt(toPlace(view.value, at(event))), "a place on the map");
     from.current = null;
@@ -186,21 +205,42 @@ const ARROWS: Record<string, Point> = {
   ArrowDown: [0, STEP],
 };
 
-function keys(event: KeyboardEvent, view: Signal<Camera>): void {
+/** Enter: go there; with another tool, the next end of a path or corner of a box or lasso. */
+function pick(place: Point, where: number[], lasso: Signal<Point[]>): void {
+  const marked = [...lasso.value, place];
+  if (tool.value === "path") return nextEnd(where, "a place on the map");
+  if (tool.value !== "box" && tool.value !== "lasso") return moveTo(where);
+  lasso.value = marked;
+  said.value = `corner ${marked.length} set`;
+  if (tool.value === "box" && marked.length === 2) close(corners(marked[0], marked[1]), lasso);
+}
+
+function close(polygon: Point[], lasso: Signal<Point[]>): void {
+  if (polygon.length > 2) selectWithin(polygon, false);
+  lasso.value = [];
+}
+
+function letGo(lasso: Signal<Point[]>): void {
+  if (lasso.value.length) lasso.value = [];
+  else if (glance.value) glanceAt(null);
+  else select([]);
+}
+
+function keys(event: KeyboardEvent, view: Signal<Camera>, lasso: Signal<Point[]>): void {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const where = glance.value ?? code.value;
   const place = placeOf(where);
   const arrow = ARROWS[event.key];
   const does: Record<string, () => void> = {
-    Enter: () => moveTo(where),
-    " ": () => moveTo(where),
+    Enter: () => place && pick(place, where, lasso),
+    " ": () => (tool.value === "lasso" ? close(lasso.value, lasso) : place && pick(place, where, lasso)),
     a: () => setEnd("a", where, "a place on the map"),
     b: () => setEnd("b", where, "a place on the map"),
-    "+": () => (view.value = zoom(view.value, 1.25, [view.value.width / 2, view.value.height / 2])),
-    "=": () => (view.value = zoom(view.value, 1.25, [view.value.width / 2, view.value.height / 2])),
-    "-": () => (view.value = zoom(view.value, 0.8, [view.value.width / 2, view.value.height / 2])),
+    "+": () => closer(view, 1.25),
+    "=": () => closer(view, 1.25),
+    "-": () => closer(view, 0.8),
     "0": () => camera.home(),
-    Escape: () => (glance.value ? glanceAt(null) : select([])),
+    Escape: () => letGo(lasso),
   };
   if (arrow && place) step(view.value, place, arrow, event.shiftKey ? 4 : 1);
   else if (does[event.key]) does[event.key]();
@@ -221,10 +261,10 @@ function Overlay({ view, lasso }: { view: Signal<Camera>; lasso: Signal<Point[]>
   const lines = useMemo(() => contourPaths(shown), [shown]);
   if (!shown || !now.width) return null;
   const [left, top] = toScreen(now, [0, 0]);
-  const outline = lasso.value.map((point) => point.join()).join(" ");
+  const outline = lasso.value.map((point) => toScreen(now, point).join()).join(" ");
   return (
     <svg class="layer overlay" viewBox={`0 0 ${now.width} ${now.height}`} aria-hidden="true">
-      <g transform={`translate(${left} ${top}) scale(${now.scale} ${-now.scale})`}>
+      <g transform={`translate(${left} ${top}) scale(${now.scale} ${-now.scale * now.stretch})`}>
         {lines.map(({ d, of }, i) => (
           <path key={i} d={d} class={`contour ${of}`} vector-effect="non-scaling-stroke" />
         ))}

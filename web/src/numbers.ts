@@ -18,6 +18,14 @@ export function number(value: number | null | undefined, digits = 3): string {
   return text.replaceAll("-", MINUS);
 }
 
+/** A coordinate or a distance: two decimals, so that digits do not dance. */
+export function coordinate(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  if (Math.abs(value) >= 1000) return number(value);
+  const text = value.toFixed(2);
+  return Number(text) === 0 ? "0.00" : text.replace("-", MINUS);
+}
+
 /** A number for a file: every digit, and the plain hyphen that programs read. */
 export function exact(value: number): string {
   return Number.isFinite(value) ? String(Number(value.toPrecision(7))) : "";

@@ -2,12 +2,12 @@
 
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
+import { Beside } from "./beside";
 import type { Given } from "./facts";
 import { GivenForm } from "./given";
 import { itemOf, nameOf } from "./items";
-import { chance, number } from "./numbers";
+import { chance, coordinate, number } from "./numbers";
 import { Thumbnail } from "./selection";
-import { Item } from "./shown";
 import type { Encoded } from "./source";
 import { attempt, condition, decoded, moveTo, pointCode, run, said, source } from "./state";
 
@@ -70,25 +70,22 @@ function ByNumber(): JSX.Element {
 
 /** What a p-value says, in words. */
 export function verdict(p: number): string {
-  if (p <= 0.01) return "very unusual";
-  if (p <= 0.05) return "unusual";
-  return "nothing unusual";
+  if (p <= 0.01) return "Very unusual";
+  if (p <= 0.05) return "Unusual";
+  return "Nothing unusual";
 }
 
 function Result({ answer }: { answer: Encoded }): JSX.Element {
   const p = answer.p_value;
   return (
     <div data-testid="own-result">
-      <div class="pair small-pair">
-        <figure data-testid="own-item-shown">
-          <Item shown={answer.item} label="Your item as the model sees it" />
-          <figcaption>as the model sees it</figcaption>
-        </figure>
-        <figure data-testid="own-reconstruction">
-          <Item shown={answer.reconstruction} label="Its reconstruction" />
-          <figcaption>reconstruction</figcaption>
-        </figure>
-      </div>
+      <Beside
+        small
+        sides={[
+          { name: "as the model sees it", shown: answer.item, testid: "own-shown" },
+          { name: "reconstruction", shown: answer.reconstruction, testid: "own-reconstruction" },
+        ]}
+      />
       <dl class="figures result">
         <Figure name="p-value" value={p === null ? "–" : chance(p)} id="own-p" />
         <Figure name="ELBO" value={number(answer.elbo, 4)} id="own-elbo" />
@@ -97,8 +94,10 @@ function Result({ answer }: { answer: Encoded }): JSX.Element {
       </dl>
       {p !== null && (
         <p>
-          <b data-testid="own-verdict">{verdict(p)}</b>{" "}
-          <span class="muted">({run.value!.facts.score})</span>
+          <b data-testid="own-verdict">{verdict(p)}.</b>{" "}
+          <span class="muted">
+            The p-value is the share of held-out items that score at least as high; the score is {run.value!.facts.score}.
+          </span>
         </p>
       )}
       <Code code={answer.code} />
@@ -122,7 +121,7 @@ function Code({ code }: { code: number[] }): JSX.Element {
   const dims = run.value!.facts.dims.filter((dim) => dim.active).slice(0, 24);
   return (
     <dl class="figures code" data-testid="own-code">
-      {dims.map((dim) => <Figure key={dim.index} name={dim.name} value={number(code[dim.index], 3)} id={`own-z${dim.index}`} />)}
+      {dims.map((dim) => <Figure key={dim.index} name={dim.name} value={coordinate(code[dim.index])} id={`own-z${dim.index}`} />)}
     </dl>
   );
 }
@@ -135,7 +134,7 @@ function Nearest({ nearest }: { nearest: Encoded["nearest"] }): JSX.Element {
           <button type="button" class="frame" title="Go there" onClick={() => moveTo(pointCode(index))}>
             {run.value!.facts.items?.form === "image" && <Thumbnail index={index} />}
             <span>{nameOf(run.value!, index)}</span>
-            <span class="muted">{number(distance, 3)} away</span>
+            <span class="muted">{coordinate(distance)} away</span>
           </button>
         </li>
       ))}

@@ -11,6 +11,7 @@ import { number } from "./numbers";
 import { save } from "./save";
 import { columnNames, Item } from "./shown";
 import type { Path } from "./source";
+import { useWidth } from "./width";
 import { attempt, code, condition, moveTo, pointCode, run, said, source, trouble } from "./state";
 
 const steps = signal(9);
@@ -109,7 +110,7 @@ function Strip(): JSX.Element {
       <div class="scroll film" tabIndex={0} role="region" aria-label="The way from A to B">
         {table ? <FilmTable items={items} nll={nll} /> : <FilmRow items={items} nll={nll} />}
       </div>
-      <Curve nll={nll} />
+      {nll && <Curve nll={nll} />}
       <p class="muted">{run.value!.facts.nll}</p>
       <div class="row">
         <button type="button" data-testid="path-gif" onClick={() => film("gif")}>Save as GIF</button>
@@ -121,7 +122,7 @@ function Strip(): JSX.Element {
 
 interface Film {
   items: Shown[];
-  nll: (number | null)[];
+  nll: (number | null)[] | null;
 }
 
 const go = (step: number): void => moveTo(found.value!.codes[step]);
@@ -133,7 +134,7 @@ function FilmRow({ items, nll }: Film): JSX.Element {
         <li key={i}>
           <button type="button" class="frame" data-testid={`frame-${i}`} title="Go there" onClick={() => go(i)}>
             <Item shown={item} label={`Step ${i + 1}`} />
-            <span>{number(nll[i], 4)}</span>
+            {nll && <span>{number(nll[i], 4)}</span>}
           </button>
         </li>
       ))}
@@ -166,10 +167,12 @@ function FilmTable({ items, nll }: Film): JSX.Element {
             ))}
           </tr>
         ))}
-        <tr>
-          <th scope="row">−log p</th>
-          {nll.map((value, i) => <td key={i}>{number(value, 4)}</td>)}
-        </tr>
+        {nll && (
+          <tr>
+            <th scope="row">−log p</th>
+            {nll.map((value, i) => <td key={i}>{number(value, 4)}</td>)}
+          </tr>
+        )}
       </tbody>
     </table>
   );
@@ -177,17 +180,18 @@ function FilmTable({ items, nll }: Film): JSX.Element {
 
 /** −log p along the way. */
 function Curve({ nll }: { nll: (number | null)[] }): JSX.Element | null {
+  const [box, width] = useWidth();
   const known = nll.filter((value): value is number => value !== null && Number.isFinite(value));
   if (known.length < 2) return null;
   const [low, high] = [Math.min(...known), Math.max(...known)];
-  const [width, height, left, edge] = [640, 150, 70, 18];
+  const [height, left, edge] = [150, 62, 18];
   const x = (i: number): number => left + 10 + (i / (nll.length - 1)) * (width - left - 30);
   const y = (value: number): number => height - edge - ((value - low) / (high - low || 1)) * (height - 2 * edge);
   const line = nll.map((value, i) => (value === null ? "" : `${x(i)},${y(value)}`)).filter(Boolean).join(" ");
   return (
-    <figure data-testid="path-curve">
+    <figure ref={box} data-testid="path-curve">
       <svg
-        class="curve" viewBox={`0 0 ${width} ${height}`} role="img"
+        class="curve" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img"
         aria-label={`−log p along the way: from ${number(nll[0], 4)} at A to ${number(nll.at(-1), 4)} at B, at most ${number(high, 4)}`}
       >
         {[low, high].map((value) => (

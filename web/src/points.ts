@@ -88,7 +88,7 @@ function drawnByCard(gl: WebGL2RenderingContext): Cloud {
       attribute("place", places, 2, gl.FLOAT);
       attribute("colour", colours, 4, gl.UNSIGNED_BYTE);
       gl.uniform2f(uniform("middle"), camera.x, camera.y);
-      gl.uniform2f(uniform("reach"), camera.width / 2 / camera.scale, camera.height / 2 / camera.scale);
+      gl.uniform2f(uniform("reach"), camera.width / 2 / camera.scale, camera.height / 2 / camera.scale / camera.stretch);
       gl.uniform1f(uniform("size"), pointSize(count) * (gl.drawingBufferWidth / camera.width));
       for (const pass of [0, 1]) {
         gl.uniform1f(uniform("pass"), pass);
@@ -109,7 +109,7 @@ function drawnByHand(canvas: HTMLCanvasElement): Cloud {
     for (let i = 0; i < xy.length / 2; i++) {
       if (paint[4 * i + 3] < 128 !== grey) continue;
       const left = (camera.width / 2 + (xy[2 * i] - camera.x) * camera.scale) * ratio;
-      const top = (camera.height / 2 - (xy[2 * i + 1] - camera.y) * camera.scale) * ratio;
+      const top = (camera.height / 2 - (xy[2 * i + 1] - camera.y) * camera.scale * camera.stretch) * ratio;
       context.fillStyle = `rgb(${paint[4 * i]} ${paint[4 * i + 1]} ${paint[4 * i + 2]})`;
       context.fillRect(left - size / 2, top - size / 2, size, size);
     }

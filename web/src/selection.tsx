@@ -5,7 +5,7 @@ import { colouring, kept } from "./colouring";
 import { columnsOf, csv } from "./csv";
 import { nearestCodes } from "./geometry";
 import { itemOf } from "./items";
-import { number } from "./numbers";
+import { coordinate, number } from "./numbers";
 import { save } from "./save";
 import { Item } from "./shown";
 import { code, moveTo, pointCode, run, selection } from "./state";
@@ -74,7 +74,7 @@ function Table({ indices, more }: { indices: number[]; more: number }): JSX.Elem
                   <button type="button" class="small" title="Go there" onClick={() => moveTo(pointCode(index))}>{index}</button>
                 </th>
                 {picture && <td><Thumbnail index={index} /></td>}
-                {columns.map(({ name, text }) => <td key={name}>{readable(text(index))}</td>)}
+                {columns.map(({ name, text }) => <td key={name}>{readable(name, text(index))}</td>)}
               </tr>
             ))}
           </tbody>
@@ -85,7 +85,10 @@ function Table({ indices, more }: { indices: number[]; more: number }): JSX.Elem
   );
 }
 
-const readable = (text: string): string => (text !== "" && Number.isFinite(Number(text)) ? number(Number(text)) : text);
+function readable(name: string, text: string): string {
+  if (text === "" || !Number.isFinite(Number(text))) return text;
+  return /^z\d+$/.test(name) ? coordinate(Number(text)) : number(Number(text));
+}
 
 export function Thumbnail({ index }: { index: number }): JSX.Element | null {
   const shown = itemOf(run.value!, index);

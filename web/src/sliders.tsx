@@ -4,7 +4,7 @@ import { signal, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import type { Dim } from "./facts";
-import { number } from "./numbers";
+import { coordinate, number } from "./numbers";
 import { code, middle, moveTo, run, said } from "./state";
 import { drawn, walked } from "./walk";
 
@@ -50,7 +50,7 @@ function Slider({ dim }: { dim: Dim }): JSX.Element {
     const by = { "+": 1, "=": 1, "-": -1, _: -1 }[event.key];
     if (!by) return;
     event.preventDefault();
-    change(dim, value + (by * (dim.std || 1)) / 10);
+    change(dim, value + (run.value!.facts.discrete ? by : (by * (dim.std || 1)) / 10));
   };
   return (
     <div class="slider" data-testid={`dim-${dim.index}`}>
@@ -65,15 +65,15 @@ function Slider({ dim }: { dim: Dim }): JSX.Element {
           type="range"
           min={dim.low}
           max={dim.high}
-          step={(dim.high - dim.low) / 200 || 0.01}
+          step={run.value!.facts.discrete ? 1 : (dim.high - dim.low) / 200 || 0.01}
           value={value}
           disabled={held}
-          aria-valuetext={number(value, 3)}
+          aria-valuetext={coordinate(value)}
           onInput={(event) => change(dim, event.currentTarget.valueAsNumber)}
           onKeyDown={keys}
         />
       </div>
-      <output for={`z${dim.index}`}>{number(value, 3)}</output>
+      <output for={`z${dim.index}`}>{coordinate(value)}</output>
       <button
         type="button"
         class="small"
@@ -116,13 +116,13 @@ function Moves(): JSX.Element {
   const facts = run.value!.facts;
   useEffect(() => {
     if (!walking.value) return;
-    const timer = setInterval(() => moveTo(walked(code.value, facts.dims, locked.value, temperature.value)), 120);
+    const timer = setInterval(() => moveTo(possible(walked(code.value, facts.dims, locked.value, temperature.value))), 120);
     return () => clearInterval(timer);
   }, [walking.value, facts]);
   return (
     <div class="row moves">
       <button type="button" data-testid="reset" onClick={() => reset()}>Reset</button>
-      <button type="button" data-testid="random" onClick={() => moveTo(drawn(code.value, facts.dims, locked.value, temperature.value))}>
+      <button type="button" data-testid="random" onClick={() => moveTo(possible(drawn(code.value, facts.dims, locked.value, temperature.value)))}>
         Random place
       </button>
       <button type="button" data-testid="walk" aria-pressed={walking.value} onClick={() => (walking.value = !walking.value)}>
@@ -146,9 +146,18 @@ function Moves(): JSX.Element {
   );
 }
 
+/** Entries of a codebook are whole numbers within their range. */
+function possible(next: number[]): number[] {
+  const { discrete, dims } = run.value!.facts;
+  if (!discrete) return next;
+  const whole = [...next];
+  for (const { index, low, high } of dims) whole[index] = Math.max(low, Math.min(high, Math.round(next[index])));
+  return whole;
+}
+
 /** Back to the mean of the codes; locked dimensions stay. */
 function reset(): void {
-  const mean = middle(run.value!.facts);
+  const mean = middle(run.value!);
   moveTo(mean.map((value, d) => (locked.value.has(d) ? code.value[d] : value)));
   said.value = "Back in the middle";
 }

@@ -15,7 +15,7 @@ export interface Encoded {
 
 export interface Path {
   items: Shown[];
-  nll: (number | null)[];
+  nll: (number | null)[] | null;
 }
 
 export interface News {

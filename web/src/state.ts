@@ -2,7 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { view, type ArrayRef, type Facts, type LatentMap, type Numbers, type Shown } from "./facts";
-import { codeOf, codeToPlace, densityAt, nearestCodes, placeToCode, type Point } from "./geometry";
+import { codeOf, codeToPlace, densityAt, meanCode, nearestCodes, placeToCode, type Point } from "./geometry";
 import { latest } from "./latest";
 import { SourceError, type Condition, type Loaded, type Source } from "./source";
 
@@ -64,15 +64,16 @@ export function start({ facts, bytes }: Loaded, from: Source): void {
   source.value = from;
   run.value = { facts, codes: array(facts.points.codes), array };
   selection.value = selection.value.filter((index) => index < facts.points.count);
-  if (code.value.length !== facts.latent) code.value = middle(facts);
+  if (code.value.length !== facts.latent) code.value = middle(run.value);
   look(performance.now());
 }
 
-/** The mean of the codes: where everything starts. */
-export function middle(facts: Facts): number[] {
-  const mean = new Array<number>(facts.latent).fill(0);
-  for (const dim of facts.dims) mean[dim.index] = dim.mean;
-  return mean;
+/** The mean of the codes: where everything starts. Of a codebook, the code of the point nearest to it. */
+export function middle({ facts, codes }: Loadedness): number[] {
+  const count = Math.min(facts.points.count, 5000);
+  const mean = meanCode(codes, Array.from({ length: count }, (_, i) => i), facts.latent);
+  const [near] = facts.discrete ? nearestCodes(codes, mean, 1, count) : [];
+  return near ? codeOf(codes, near.index, facts.latent) : mean;
 }
 
 export function placeOf(where: number[]): Point | null {

@@ -2,10 +2,10 @@
 
 import * as ort from "onnxruntime-web/wasm";
 import type { Facts, Given, Shown } from "./facts";
-import { nearestCodes } from "./geometry";
+import { codeOf, nearestCodes } from "./geometry";
 import { itemOf } from "./items";
 import { pValue } from "./pvalue";
-import { shownOf, xOf } from "./reading";
+import { conditionOf, labelOf, shownOf, xOf } from "./reading";
 import { fetched, SourceError, type Condition, type Encoded, type Loaded, type Path, type Source } from "./source";
 import { run } from "./state";
 import { view } from "./facts";
@@ -54,17 +54,18 @@ class InThePage implements Source {
   ) {}
 
   async decode(codes: number[][], condition: Condition): Promise<Shown[]> {
-    const x = await this.decoded(codes, condition);
-    return this.shown(x);
+    return this.shown(await this.decoded(codes, condition), condition);
   }
 
   async path(codes: number[][], condition: Condition): Promise<Path> {
     const x = await this.decoded(codes, condition);
     const { elbo } = await this.ask("score", { x, ...this.conditions(codes.length, condition) });
-    return { items: this.shown(x), nll: Array.from(elbo.data as Float32Array, (value) => -value) };
+    return { items: this.shown(x, condition), nll: Array.from(elbo.data as Float32Array, (value) => -value) };
   }
 
-  async encode(given: Given, condition: Condition): Promise<Encoded> {
+  async encode(asked: Given, chosen: Condition): Promise<Encoded> {
+    const given = this.itemOf(asked);
+    const condition = labelOf(this.facts.reading, given, chosen);
     const x = await this.tensor(given, condition);
     const c = this.conditions(1, condition);
     const { mean } = await this.ask("encoder", { x, ...c });
@@ -74,7 +75,7 @@ class InThePage implements Source {
     const first = (tensor: ort.Tensor): number => Number(tensor.data[0]);
     return {
       code,
-      item: this.shown(x)[0],
+      item: "image" in given ? given : this.shown(x, condition)[0],
       reconstruction,
       elbo: first(elbo),
       distortion: first(distortion),
@@ -89,34 +90,45 @@ class InThePage implements Source {
   }
 
   private async decoded(codes: number[][], condition: Condition): Promise<ort.Tensor> {
-    const z = new ort.Tensor("float32", Float32Array.from(codes.flat()), [codes.length, this.facts.latent]);
+    const z = new ort.Tensor("float32", Float32Array.from(codes.map((code) => this.possible(code)).flat()), [codes.length, this.facts.latent]);
     const { x } = await this.ask("decoder", { z, ...this.conditions(codes.length, condition) });
     this.shape = x.dims.slice(1) as number[];
     return x;
   }
 
-  private shown(x: ort.Tensor): Shown[] {
+  /** Codes of a codebook between two entries become those of the nearest point: none lies there. */
+  private possible(code: number[]): number[] {
+    if (!this.facts.discrete || code.every(Number.isInteger)) return code;
+    const [near] = nearestCodes(run.value!.codes, code, 1);
+    return near ? codeOf(run.value!.codes, near.index, code.length) : code;
+  }
+
+  private shown(x: ort.Tensor, condition: Condition): Shown[] {
     const [count] = x.dims;
     const data = x.data as Float32Array;
     const width = data.length / count;
-    return Array.from({ length: count }, (_, i) => shownOf(this.facts.reading, data.subarray(i * width, (i + 1) * width)));
+    return Array.from({ length: count }, (_, i) => shownOf(this.facts.reading, data.subarray(i * width, (i + 1) * width), condition));
   }
 
-  /** (1, *shape); a point of the run is read from how it is shown. */
+  /** A point of the run is read from how it is shown. */
+  private itemOf(asked: Given): Given {
+    const item = "index" in asked ? itemOf(run.value!, asked.index) : asked;
+    if (!item) throw new SourceError("this item is not on the page.", "E212", "Take one of the first items.");
+    return asGiven(item);
+  }
+
+  /** (1, *shape) */
   private async tensor(given: Given, condition: Condition): Promise<ort.Tensor> {
     if (!this.shape.length) await this.decoded([new Array<number>(this.facts.latent).fill(0)], condition);
-    const item = "index" in given ? itemOf(run.value!, given.index) : (given as Shown);
-    if (!item) throw new SourceError("this item is not on the page", "E212", "take one of the first items");
     const width = this.shape.reduce((product, side) => product * side, 1);
-    return new ort.Tensor("float32", xOf(this.facts.reading, asGiven(item), width), [1, ...this.shape]);
+    return new ort.Tensor("float32", xOf(this.facts.reading, given, width), [1, ...this.shape]);
   }
 
   private conditions(count: number, condition: Condition): Outputs {
     if (!this.facts.conditional) return {};
-    const classes = this.facts.labels.length;
-    const c = new Float32Array(count * classes);
-    if (condition !== null) for (let row = 0; row < count; row++) c[row * classes + condition] = 1;
-    return { c: new ort.Tensor("float32", c, [count, classes]) };
+    const one = conditionOf(this.facts.reading, this.facts.labels.length, condition);
+    const rows = Float32Array.from({ length: count * one.length }, (_, i) => one[i % one.length]);
+    return { c: new ort.Tensor("float32", rows, [count, one.length]) };
   }
 }
 

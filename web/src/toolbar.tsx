@@ -36,7 +36,7 @@ export function Toolbar(): JSX.Element {
       </div>
       {selection.value.length > 0 && (
         <button type="button" data-testid="selection-clear" onClick={() => select([])}>
-          Let go of {selection.value.length} selected
+          Clear {selection.value.length} selected
         </button>
       )}
     </div>
