@@ -23,6 +23,7 @@ interface Colouring {
 
 const GREY: Rgb = [140, 140, 140];
 const MOST = 40;
+const SCALE = Array.from({ length: 256 }, (_, i) => viridis(i / 255));
 
 export const by = signal("");
 /** Entries of the legend that are kept; null for all. */
@@ -105,7 +106,8 @@ function byNumber(values: Numbers): Colouring {
 function shade(edges: number[], range: number, value: number): Rgb {
   if (range < 0) return GREY;
   const width = edges[range + 1] - edges[range] || 1;
-  return viridis((range + (value - edges[range]) / width) / Math.max(1, edges.length - 1));
+  const t = (range + (value - edges[range]) / width) / Math.max(1, edges.length - 1);
+  return SCALE[Math.round(255 * Math.max(0, Math.min(1, t)))];
 }
 
 /** The colours in use: classes beyond the palette take its colours when the legend keeps only a few of them. */
@@ -122,11 +124,14 @@ export const paint = computed<Uint8Array>(() => {
   const scheme = colouring.value;
   if (!scheme) return new Uint8Array(0);
   const [only, chosen] = [kept.value, selected.value];
-  const out = new Uint8Array(4 * scheme.of.length);
+  const out = new Uint8Array(4 * scheme.of.length); // a hundred thousand points: nothing is made in the loop
   for (let i = 0; i < scheme.of.length; i++) {
     const lit = (!only || only.has(scheme.of[i])) && (!chosen.size || chosen.has(i));
     const [r, g, b] = lit ? (scheme.even ? (tints.value[scheme.of[i]] ?? GREY) : scheme.colour(i)) : GREY;
-    out.set([r, g, b, lit ? 255 : 0], 4 * i);
+    out[4 * i] = r;
+    out[4 * i + 1] = g;
+    out[4 * i + 2] = b;
+    out[4 * i + 3] = lit ? 255 : 0;
   }
   return out;
 });

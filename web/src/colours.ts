@@ -2,9 +2,8 @@
 
 export type Rgb = [number, number, number];
 
-// Okabe and Ito (2008), without black
-const FEW = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#c9b800"];
-// Petroff (2021), arXiv 2107.02270: ten colours
+// Petroff (2021), arXiv 2107.02270: eight colours, and ten
+const EIGHT = ["#1845fb", "#ff5e02", "#c849a9", "#86c8dd", "#c91f16", "#adad7d", "#578dff", "#656364"];
 const TEN = [
   "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 ];
@@ -19,7 +18,7 @@ export const css = ([r, g, b]: Rgb): string => `rgb(${r} ${g} ${b})`;
 
 /** Colours of `count` classes; beyond ten they would be guessed at, so the rest share a grey. */
 export function classColours(count: number): Rgb[] {
-  const palette = (count <= FEW.length ? FEW : TEN).map(rgb);
+  const palette = (count <= EIGHT.length ? EIGHT : TEN).map(rgb);
   return Array.from({ length: count }, (_, index) => palette[index] ?? [140, 140, 140]);
 }
 

@@ -6,8 +6,9 @@ const MONTHS = "January February March April May June July August September Octo
 const pad = (value: number, width = 2): string => String(value).padStart(width, "0");
 
 export function writeDate(nanoseconds: number, form: string): string {
-  const date = new Date(Math.floor(nanoseconds / MILLISECOND));
-  const micro = Math.floor(nanoseconds / 1000) - Math.floor(nanoseconds / 1e9) * 1e6;
+  const microseconds = Math.round(nanoseconds / 1000);
+  const date = new Date(Math.floor(microseconds / 1000));
+  const micro = microseconds - Math.floor(microseconds / 1e6) * 1e6;
   const hour = date.getUTCHours();
   const words: Record<string, string> = {
     Y: pad(date.getUTCFullYear(), 4),

@@ -10,43 +10,62 @@ export interface Ink {
   dense: string;
 }
 
-/** The density as a picture (h, w), row 0 on top; the places off the data are left clear. */
-function picture(map: LatentMap, values: Numbers, dense: string): HTMLCanvasElement {
-  const [h, w] = map.density.shape;
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [w, h];
-  const context = canvas.getContext("2d")!;
-  context.fillStyle = dense;
-  context.fillRect(0, 0, w, h);
-  const image = context.getImageData(0, 0, w, h);
-  for (let row = 0; row < h; row++)
-    for (let column = 0; column < w; column++)
-      image.data[4 * ((h - 1 - row) * w + column) + 3] = strength(values[row * w + column]);
-  context.putImageData(image, 0, 0);
-  return canvas;
+const FINER = 4; // pixels of the ground for each cell of the density, along each axis
+
+interface Ground {
+  /** Opaque on the data, clear off them. */
+  on: HTMLCanvasElement;
+  /** The denser, the more of its ink. */
+  dense: HTMLCanvasElement;
 }
 
-const strength = (value: number): number => Math.round((100 * value) / 255);
+let last: { values: Numbers; ink: string; ground: Ground } | null = null;
 
-/** The region on the data, as one path of cells in screen pixels. */
-function onData(map: LatentMap, values: Numbers, camera: Camera): Path2D {
+/** Both pictures, row 0 at the bottom; kept until the map or its ink changes. */
+function groundOf(map: LatentMap, values: Numbers, ink: string): Ground {
+  if (last?.values === values && last.ink === ink) return last.ground;
   const [h, w] = map.density.shape;
-  const [x0, x1, y0, y1] = map.extent;
-  const path = new Path2D();
-  const [wide, tall] = [((x1 - x0) / w) * camera.scale, ((y1 - y0) / h) * camera.scale * camera.stretch];
-  const [left, bottom] = toScreen(camera, [x0, y0]);
-  for (let row = 0; row < h; row++) {
-    let from = -1;
-    for (let column = 0; column <= w; column++) {
-      const on = column < w && values[row * w + column] >= map.off;
-      if (on && from < 0) from = column;
-      if (!on && from >= 0) {
-        path.rect(left + from * wide, bottom - (row + 1) * tall, (column - from) * wide, tall + 0.5);
-        from = -1;
-      }
+  const fine = finer(values, h, w);
+  const ground = {
+    on: tinted(fine, h, w, "#000", (value) => (value >= map.off ? 255 : 0)),
+    dense: tinted(fine, h, w, ink, (value) => (value >= map.off ? (100 * value) / 255 : 0)),
+  };
+  last = { values, ink, ground };
+  return ground;
+}
+
+/** Between the middles of four cells, straight. */
+function finer(values: Numbers, h: number, w: number): Float32Array {
+  const fine = new Float32Array(h * w * FINER ** 2);
+  const clamp = (at: number, most: number): number => Math.max(0, Math.min(most - 1, at));
+  for (let row = 0; row < h * FINER; row++) {
+    const up = (row + 0.5) / FINER - 0.5;
+    const [low, high] = [clamp(Math.floor(up), h) * w, clamp(Math.floor(up) + 1, h) * w];
+    const rise = up - Math.floor(up);
+    for (let column = 0; column < w * FINER; column++) {
+      const across = (column + 0.5) / FINER - 0.5;
+      const [left, right] = [clamp(Math.floor(across), w), clamp(Math.floor(across) + 1, w)];
+      const run = across - Math.floor(across);
+      const bottom = values[low + left] * (1 - run) + values[low + right] * run;
+      const top = values[high + left] * (1 - run) + values[high + right] * run;
+      fine[row * w * FINER + column] = bottom * (1 - rise) + top * rise;
     }
   }
-  return path;
+  return fine;
+}
+
+function tinted(fine: Float32Array, h: number, w: number, ink: string, alpha: (value: number) => number): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [w * FINER, h * FINER];
+  const context = canvas.getContext("2d", { willReadFrequently: true })!;
+  context.fillStyle = ink;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  const image = context.getImageData(0, 0, canvas.width, canvas.height);
+  for (let row = 0; row < canvas.height; row++)
+    for (let column = 0; column < canvas.width; column++)
+      image.data[4 * ((canvas.height - 1 - row) * canvas.width + column) + 3] = alpha(fine[row * canvas.width + column]);
+  context.putImageData(image, 0, 0);
+  return canvas;
 }
 
 function hatching(ink: Ink, ratio: number): CanvasPattern | null {
@@ -75,11 +94,11 @@ export function paintField(canvas: HTMLCanvasElement, map: LatentMap, values: Nu
   context.fillStyle = hatching(ink, ratio) ?? ink.off;
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.globalCompositeOperation = "destination-out";
-  context.fill(onData(map, values, camera));
-  context.globalCompositeOperation = "source-over";
   const [left, top] = toScreen(camera, [map.extent[0], map.extent[3]]);
   const [right, bottom] = toScreen(camera, [map.extent[1], map.extent[2]]);
-  context.imageSmoothingEnabled = true;
-  context.drawImage(picture(map, values, ink.dense), left, top, right - left, bottom - top);
+  const ground = groundOf(map, values, ink.dense);
+  context.globalCompositeOperation = "destination-out";
+  context.drawImage(ground.on, left, top, right - left, bottom - top);
+  context.globalCompositeOperation = "source-over";
+  context.drawImage(ground.dense, left, top, right - left, bottom - top);
 }

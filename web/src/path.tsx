@@ -111,13 +111,19 @@ function Strip(): JSX.Element {
         {table ? <FilmTable items={items} nll={nll} /> : <FilmRow items={items} nll={nll} />}
       </div>
       {nll && <Curve nll={nll} />}
-      <p class="muted">{run.value!.facts.nll}</p>
+      <p class="muted">{nllWords()}</p>
       <div class="row">
         <button type="button" data-testid="path-gif" onClick={() => film("gif")}>Save as GIF</button>
         <button type="button" data-testid="path-webp" onClick={() => film("webp")}>Save as WebP</button>
       </div>
     </div>
   );
+}
+
+/** Which bound the figures are; the page itself has only the score to go by. */
+function nllWords(): string {
+  const { source: from, nll, score } = run.value!.facts;
+  return from === "static" && nll ? `${score}, in nats` : nll;
 }
 
 interface Film {
