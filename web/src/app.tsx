@@ -57,7 +57,12 @@ export function Trouble(): JSX.Element {
     <div role="alert" class={trouble.value ? "trouble" : "unseen"} data-testid="trouble">
       {trouble.value && (
         <>
-          <b>{trouble.value.message}</b> {trouble.value.hint}
+          <span>
+            <b>{trouble.value.message}</b> {trouble.value.hint}
+          </span>
+          <button type="button" class="small" data-testid="trouble-close" onClick={() => (trouble.value = null)}>
+            Close
+          </button>
         </>
       )}
     </div>

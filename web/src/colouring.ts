@@ -5,6 +5,7 @@ import { classColours, fifths, rangeOf, viridis, type Rgb } from "./colours";
 import type { Facts, Numbers } from "./facts";
 import { number } from "./numbers";
 import { run, selected, type Loadedness } from "./state";
+import { theme } from "./theme";
 
 export interface Entry {
   name: string;
@@ -23,7 +24,14 @@ interface Colouring {
 
 const GREY: Rgb = [140, 140, 140];
 const MOST = 40;
-const SCALE = Array.from({ length: 256 }, (_, i) => viridis(i / 255));
+
+/** The part of viridis that can be seen on the present ground: neither its darkest on dark nor its lightest on light. */
+const scale = computed<Rgb[]>(() => {
+  const [from, to] = theme.value === "dark" ? [0.25, 1] : [0, 0.9];
+  return Array.from({ length: 256 }, (_, i) => viridis(from + ((to - from) * i) / 255));
+});
+const onScale = (t: number): Rgb => scale.value[Math.round(255 * Math.max(0, Math.min(1, t)))];
+
 
 export const by = signal("");
 /** Entries of the legend that are kept; null for all. */
@@ -98,7 +106,7 @@ function byNumber(values: Numbers): Colouring {
   const of = Int16Array.from(values, (value) => (edges.length ? rangeOf(edges, value) : -1));
   const entries = Array.from({ length: ranges }, (_, at) => ({
     name: `${number(edges[at])} to ${number(edges[at + 1] ?? edges[at])}`,
-    colour: viridis((at + 0.5) / ranges),
+    colour: onScale((at + 0.5) / ranges),
   }));
   return { entries: counted(of, entries), of, colour: (i) => shade(edges, of[i], values[i]), even: false };
 }
@@ -106,8 +114,7 @@ function byNumber(values: Numbers): Colouring {
 function shade(edges: number[], range: number, value: number): Rgb {
   if (range < 0) return GREY;
   const width = edges[range + 1] - edges[range] || 1;
-  const t = (range + (value - edges[range]) / width) / Math.max(1, edges.length - 1);
-  return SCALE[Math.round(255 * Math.max(0, Math.min(1, t)))];
+  return onScale((range + (value - edges[range]) / width) / Math.max(1, edges.length - 1));
 }
 
 /** The colours in use: classes beyond the palette take its colours when the legend keeps only a few of them. */

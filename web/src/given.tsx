@@ -27,7 +27,7 @@ function PictureForm({ reading, onGiven }: Form<Reading & { form: "image" }>): J
   const over = useSignal(false);
   const take = async (file: Blob | null | undefined): Promise<void> => {
     if (!file) return;
-    const given = await attempt(() => fromFile(file, reading.shape));
+    const given = await attempt("own", () => fromFile(file, reading.shape));
     if (given) onGiven(given);
   };
   return (

@@ -15,7 +15,7 @@ const strength = signal(1);
 const result = signal<{ code: number[]; before: Shown; shown: Shown } | null>(null);
 
 const ask = latest(async ({ from, to }: { from: number[]; to: number[] }) => {
-  const answer = await attempt(() => source.value!.decode([from, to], condition.value));
+  const answer = await attempt("groups", () => source.value!.decode([from, to], condition.value));
   if (answer) result.value = { code: to, before: answer[0], shown: answer[1] };
 });
 

@@ -16,8 +16,14 @@ export function itemOf({ facts, array }: Loadedness, index: number): Shown | nul
   return { image: { shape: shape as [number, number, number], pixels: toText(pixels) } };
 }
 
-/** What an item is called: its number, and its label where there is one. */
-export function nameOf({ facts, array }: Loadedness, index: number): string {
+/** The label of an item, empty where there is none. */
+export function labelOf({ facts, array }: Loadedness, index: number): string {
   const label = facts.points.label ? array(facts.points.label)[index] : -1;
-  return `item ${index}` + (label >= 0 ? ` · ${facts.labels[label] ?? label}` : "");
+  return label >= 0 ? (facts.labels[label] ?? String(label)) : "";
+}
+
+/** What an item is called: its number, and its label where there is one. */
+export function nameOf(here: Loadedness, index: number): string {
+  const label = labelOf(here, index);
+  return `item ${index}${label && ` · ${label}`}`;
 }

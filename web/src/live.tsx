@@ -17,13 +17,13 @@ const records = signal<News["records"]>([]);
 const status = signal("");
 
 async function news(known: { line: number; version: number }): Promise<void> {
-  const found = await attempt(() => source.value!.live(known.line));
+  const found = await attempt("live", () => source.value!.live(known.line));
   if (!found) return;
   if (found.records.length) records.value = [...records.value, ...found.records];
   known.line = found.line;
   status.value = found.status;
   if (known.version >= 0 && found.facts_version !== known.version) {
-    const loaded = await attempt(load);
+    const loaded = await attempt("live", load);
     if (loaded) start(loaded, source.value!);
   }
   known.version = found.facts_version;

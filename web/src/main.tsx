@@ -3,14 +3,20 @@
 import { render } from "preact";
 import { App } from "./app";
 import { attempt, start } from "./state";
-import { load } from "./source";
+import { load, type Loaded, type Source } from "./source";
 import { server } from "./server";
 import "./style.css";
 
+/** The model in the page: loaded only where there is no server to ask. */
+async function inThePage(loaded: Loaded): Promise<Source> {
+  return (await import("./static")).inThePage(loaded);
+}
+
 async function begin(): Promise<void> {
-  const loaded = await attempt(load);
+  const loaded = await attempt("load", load);
   if (!loaded) return;
-  const from = loaded.facts.source === "static" ? await (await import("./static")).inThePage(loaded) : server;
+  const from = loaded.facts.source === "static" ? await attempt("load", () => inThePage(loaded)) : server;
+  if (!from) return;
   document.title = `${loaded.facts.title} · vaekit`;
   start(loaded, from);
 }

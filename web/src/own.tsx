@@ -5,7 +5,7 @@ import type { JSX } from "preact";
 import { Beside } from "./beside";
 import type { Given } from "./facts";
 import { GivenForm } from "./given";
-import { itemOf, nameOf } from "./items";
+import { itemOf, labelOf } from "./items";
 import { chance, coordinate, number } from "./numbers";
 import { Thumbnail } from "./selection";
 import type { Encoded } from "./source";
@@ -18,7 +18,7 @@ const busy = signal(false);
 async function look(item: Given | null): Promise<void> {
   if (!item || !source.value) return;
   busy.value = true;
-  const answer = await attempt(() => source.value!.encode(item, condition.value));
+  const answer = await attempt("own", () => source.value!.encode(item, condition.value));
   busy.value = false;
   if (!answer) return;
   found.value = answer;
@@ -133,7 +133,8 @@ function Nearest({ nearest }: { nearest: Encoded["nearest"] }): JSX.Element {
         <li key={index}>
           <button type="button" class="frame" title="Go there" onClick={() => moveTo(pointCode(index))}>
             {run.value!.facts.items?.form === "image" && <Thumbnail index={index} />}
-            <span>{nameOf(run.value!, index)}</span>
+            <span>item {index}</span>
+            {labelOf(run.value!, index) && <b>{labelOf(run.value!, index)}</b>}
             <span class="muted">{coordinate(distance)} away</span>
           </button>
         </li>

@@ -24,7 +24,7 @@ async function show(): Promise<void> {
   if (!a || !b || !source.value) return;
   busy.value = true;
   const codes = pathBetween(a.code, b.code, steps.value, way.value);
-  const path = await attempt(() => source.value!.path(codes, condition.value));
+  const path = await attempt("path", () => source.value!.path(codes, condition.value));
   busy.value = false;
   if (!path) return;
   found.value = { ...path, codes };
@@ -101,7 +101,7 @@ function Strip(): JSX.Element {
     try {
       save(`path.${suffix}`, suffix === "gif" ? gifOf(items, reading) : await webpOf(items, reading));
     } catch (error) {
-      trouble.value = { message: (error as Error).message, hint: "" };
+      trouble.value = { of: "film", message: (error as Error).message, hint: "" };
     }
   };
   const table = "cells" in items[0] || "text" in items[0];

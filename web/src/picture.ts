@@ -2,6 +2,7 @@
 
 import { toText } from "./base64";
 import type { Given } from "./facts";
+import { SourceError } from "./source";
 
 type Shape = [number, number, number];
 
@@ -48,7 +49,9 @@ function drawn(drawing: CanvasImageSource, from: number[], width: number, height
 
 /** A file that someone dropped, as the model would see it. */
 export async function fromFile(file: Blob, shape: Shape): Promise<Given> {
-  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => {
+    throw new SourceError("this file is not a picture that the browser can read.", "", "Take a PNG, JPEG or WebP.");
+  });
   const given = givenOf(bitmap, bitmap, shape);
   bitmap.close();
   return given;

@@ -14,7 +14,13 @@ export interface Loadedness {
 
 export const run = signal<Loadedness | null>(null);
 export const source = signal<Source | null>(null);
-export const trouble = signal<{ message: string; hint: string } | null>(null);
+export interface Trouble {
+  /** What was tried: when that works again, the trouble is over. */
+  of: string;
+  message: string;
+  hint: string;
+}
+export const trouble = signal<Trouble | null>(null);
 /** The last thing done, read aloud by screen readers. */
 export const said = signal("");
 
@@ -113,7 +119,7 @@ export function look(since: number): void {
 const ask = latest(async ({ where, since }: { where: number[]; since: number }) => {
   const here = run.value;
   if (!here || !source.value) return;
-  const answer = await attempt(() => source.value!.decode([where], condition.value));
+  const answer = await attempt("decode", () => source.value!.decode([where], condition.value));
   if (!answer) return;
   const among = here.facts.points.shown.count || here.facts.points.count;
   const [nearest] = nearestCodes(here.codes, where, 1, among);
@@ -140,14 +146,14 @@ function isOff(where: number[]): boolean {
 }
 
 /** Run what may fail; say on the page what went wrong. */
-export async function attempt<Answer>(work: () => Promise<Answer>): Promise<Answer | null> {
+export async function attempt<Answer>(of: string, work: () => Promise<Answer>): Promise<Answer | null> {
   try {
     const answer = await work();
-    trouble.value = null;
+    if (trouble.value?.of === of) trouble.value = null;
     return answer;
   } catch (error) {
     const { message, hint } = error instanceof SourceError ? error : { message: String(error), hint: "" };
-    trouble.value = { message, hint };
+    trouble.value = { of, message, hint };
     return null;
   }
 }
