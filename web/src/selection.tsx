@@ -59,7 +59,7 @@ function Table({ indices, more }: { indices: number[]; more: number }): JSX.Elem
   return (
     <>
       <div class="scroll" tabIndex={0} role="region" aria-label="Selected points">
-        <table data-testid="selection-table">
+        <table class="selected" data-testid="selection-table">
           <thead>
             <tr>
               <th scope="col">item</th>
