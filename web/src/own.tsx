@@ -1,0 +1,144 @@
+/** An item of one's own: its reconstruction, code, p-value and nearest ten. It never leaves this machine. */
+
+import { signal } from "@preact/signals";
+import type { JSX } from "preact";
+import { Beside } from "./beside";
+import type { Given } from "./facts";
+import { GivenForm } from "./given";
+import { itemOf, labelOf } from "./items";
+import { chance, coordinate, number } from "./numbers";
+import { Thumbnail } from "./selection";
+import type { Encoded } from "./source";
+import { attempt, condition, decoded, moveTo, pointCode, run, said, source } from "./state";
+
+const found = signal<Encoded | null>(null);
+const given = signal<Given | null>(null);
+const busy = signal(false);
+
+async function look(item: Given | null): Promise<void> {
+  if (!item || !source.value) return;
+  busy.value = true;
+  const answer = await attempt("own", () => source.value!.encode(item, condition.value));
+  busy.value = false;
+  if (!answer) return;
+  found.value = answer;
+  said.value = `Your item: p-value ${answer.p_value === null ? "unknown" : chance(answer.p_value)}`;
+}
+
+export function OwnView(): JSX.Element {
+  const here = run.value!;
+  const picture = here.facts.reading.form === "image";
+  const take = (item: Given | null): void => {
+    given.value = item;
+    if (picture) void look(item); // a picture is whole when it is dropped or drawn
+  };
+  return (
+    <>
+      <p class="muted">
+        {picture ? "Drop a picture or draw one" : "Hand in an item of your own"}: see how the model reconstructs it and how
+        unusual it is. It never leaves this machine.
+      </p>
+      <GivenForm reading={here.facts.reading} example={itemOf(here, decoded.value?.nearest?.index ?? 0)} onGiven={take} />
+      <div class="row">
+        {!picture && (
+          <button type="button" class="main" data-testid="own-look" disabled={!given.value || busy.value} onClick={() => look(given.value)}>
+            {busy.value ? "Looking…" : "Look at it"}
+          </button>
+        )}
+        <ByNumber />
+      </div>
+      {found.value && <Result answer={found.value} />}
+    </>
+  );
+}
+
+function ByNumber(): JSX.Element {
+  const last = run.value!.facts.points.count - 1;
+  return (
+    <label class="field">
+      <span>or item number</span>
+      <input
+        type="number" min="0" max={last} data-testid="own-item"
+        onChange={(event) => {
+          const index = event.currentTarget.valueAsNumber;
+          if (Number.isInteger(index) && index >= 0 && index <= last) void look({ index });
+        }}
+      />
+    </label>
+  );
+}
+
+/** What a p-value says, in words. */
+export function verdict(p: number): string {
+  if (p <= 0.01) return "Very unusual";
+  if (p <= 0.05) return "Unusual";
+  return "Nothing unusual";
+}
+
+function Result({ answer }: { answer: Encoded }): JSX.Element {
+  const p = answer.p_value;
+  return (
+    <div data-testid="own-result">
+      <Beside
+        small
+        sides={[
+          { name: "as the model sees it", shown: answer.item, testid: "own-shown" },
+          { name: "reconstruction", shown: answer.reconstruction, testid: "own-reconstruction" },
+        ]}
+      />
+      <dl class="figures result">
+        <Figure name="p-value" value={p === null ? "–" : chance(p)} id="own-p" />
+        <Figure name="ELBO" value={number(answer.elbo, 4)} id="own-elbo" />
+        <Figure name="distortion" value={number(answer.distortion, 4)} id="own-distortion" />
+        <Figure name="KL" value={number(answer.kl, 4)} id="own-kl" />
+      </dl>
+      {p !== null && (
+        <p>
+          <b data-testid="own-verdict">{verdict(p)}.</b>{" "}
+          <span class="muted">
+            The p-value is the share of held-out items that score at least as high; the score is {run.value!.facts.score}.
+          </span>
+        </p>
+      )}
+      <Code code={answer.code} />
+      <h3>Nearest ten</h3>
+      <Nearest nearest={answer.nearest} />
+      <button type="button" data-testid="own-go" onClick={() => moveTo(answer.code)}>Go there on the map</button>
+    </div>
+  );
+}
+
+function Figure({ name, value, id }: { name: string; value: string; id: string }): JSX.Element {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd data-testid={id}>{value}</dd>
+    </div>
+  );
+}
+
+function Code({ code }: { code: number[] }): JSX.Element {
+  const dims = run.value!.facts.dims.filter((dim) => dim.active).slice(0, 24);
+  return (
+    <dl class="figures code" data-testid="own-code">
+      {dims.map((dim) => <Figure key={dim.index} name={dim.name} value={coordinate(code[dim.index])} id={`own-z${dim.index}`} />)}
+    </dl>
+  );
+}
+
+function Nearest({ nearest }: { nearest: Encoded["nearest"] }): JSX.Element {
+  return (
+    <ol class="nearest-ten" data-testid="own-nearest">
+      {nearest.map(({ index, distance }) => (
+        <li key={index}>
+          <button type="button" class="frame" title="Go there" onClick={() => moveTo(pointCode(index))}>
+            {run.value!.facts.items?.form === "image" && <Thumbnail index={index} />}
+            <span>item {index}</span>
+            {labelOf(run.value!, index) && <b>{labelOf(run.value!, index)}</b>}
+            <span class="muted">{coordinate(distance)} away</span>
+          </button>
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,71 @@
+/** Where decoded items come from: a server on this machine, or the model in the page itself. */
+
+import type { Facts, Given, Shown } from "./facts";
+
+export interface Encoded {
+  code: number[];
+  item: Shown;
+  reconstruction: Shown;
+  elbo: number | null;
+  distortion: number | null;
+  kl: number | null;
+  p_value: number | null;
+  nearest: { index: number; distance: number }[];
+}
+
+export interface Path {
+  items: Shown[];
+  nll: (number | null)[] | null;
+}
+
+export interface News {
+  records: Record<string, unknown>[];
+  line: number;
+  status: string;
+  facts_version: number;
+}
+
+export type Condition = number | null;
+
+export interface Source {
+  decode(codes: number[][], condition: Condition): Promise<Shown[]>;
+  encode(item: Given, condition: Condition): Promise<Encoded>;
+  path(codes: number[][], condition: Condition): Promise<Path>;
+  live(after: number): Promise<News>;
+}
+
+/** What went wrong, in words for the person at the page. */
+export class SourceError extends Error {
+  constructor(
+    message: string,
+    readonly code = "",
+    readonly hint = "",
+  ) {
+    super(message);
+  }
+}
+
+export interface Loaded {
+  facts: Facts;
+  bytes: ArrayBuffer;
+}
+
+/** `facts.json` and `arrays.bin`, beside the page. */
+export async function load(): Promise<Loaded> {
+  const facts = (await (await fetched("facts.json")).json()) as Facts;
+  return { facts, bytes: await (await fetched("arrays.bin")).arrayBuffer() };
+}
+
+export async function fetched(url: string, init: RequestInit = {}): Promise<Response> {
+  const answer = await fetch(url, { ...init, headers: { ...credentials(), ...init.headers }, cache: "no-store" });
+  if (answer.ok) return answer;
+  const said = await answer.json().catch(() => null);
+  const error = said?.error ?? {};
+  throw new SourceError(error.message ?? `${url}: the server answered ${answer.status}`, error.code, error.hint);
+}
+
+/** The token of a server that is not on this machine stands behind # and so never leaves in a URL. */
+function credentials(): Record<string, string> {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
