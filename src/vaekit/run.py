@@ -540,6 +540,33 @@ class Run:
         """Write report.html again from what the run folder holds."""
         return write_report(self.path)
 
+    def explore(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        live: bool = False,
+        browser: bool = True,
+        quiet: bool = False,
+    ) -> Any:
+        """Open a page on which the latent space is looked at and walked through; needs the extra `web`.
+
+        Args:
+            host: Where to listen; another address than this machine's own needs the token that is printed.
+            port: 0 takes one that is free.
+            live: Follow a training that goes on.
+            browser: Open the page in the browser.
+            quiet: Say nothing.
+
+        Returns:
+            The server, which goes on until the program ends: `.url`, `.wait()` until Ctrl-C, `.stop()`.
+
+        Raises:
+            ResourceError: E404 a package is missing; E406 the port is in use.
+        """
+        from vaekit.explorer.start import explore
+
+        return explore(self.path, host, port, live, browser, quiet)
+
     def _needs_prior(self) -> None:
         if not self.model.bottleneck.stochastic and getattr(self.model.bottleneck, "prior", None) is None:
             name = self.about.get("preset", "this model")

@@ -15,6 +15,7 @@ from vaekit.cli.app import app
 for _sort in (
     "training",
     "figures",
+    "exploring",
     "anomalies",
     "items",
     "imputation",

@@ -1,0 +1,140 @@
+"""What the page asks of the model: codes decoded, an item encoded, a path with its likelihoods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vaekit import operations
+from vaekit.data import Batch, Items
+from vaekit.data.checks import finite
+from vaekit.errors import DataError, UsageError
+from vaekit.explorer import reading
+from vaekit.explorer.facts import SAMPLES, Explored
+from vaekit.explorer.points import bounded
+from vaekit.explorer.subject import Subject
+
+MOST_CODES, MOST_PATH, NEAREST = 256, 64, 10
+
+
+class Answers:
+    """Answers about one model.
+
+    Args:
+        subject: The run.
+        explored: What the page was told of it.
+    """
+
+    def __init__(self, subject: Subject, explored: Explored) -> None:
+        self.subject, self.points = subject, explored.points
+        self.heldout = explored.points.heldout if len(explored.points) else np.zeros(0)
+
+    def decode(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Codes as items."""
+        x, c = self._decoded(asked, MOST_CODES)
+        return {"items": reading.shown(self.subject.kind, x, c)}
+
+    def path(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Codes as items, with −log p(x) of each of these."""
+        x, c = self._decoded(asked, MOST_PATH)
+        return {"items": reading.shown(self.subject.kind, x, c), "nll": self._nll(x, c)}
+
+    def encode(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """An item as the model sees it: its code, reconstruction, bounds, p-value, and the points nearest to it."""
+        subject, batch = self.subject, self._given(asked.get("item"), self._label(asked))
+        code = operations.embed(subject.model, batch.x, batch.c, batch.mask)[0].float()
+        x = operations.decode(subject.model, code, batch.c, like=subject.like)
+        elbo, kl = (float(value) for value in bounded(subject, batch))
+        return {
+            "code": code[0].tolist(),
+            "item": self._understood(asked["item"], batch),
+            "reconstruction": reading.shown(subject.kind, x, batch.c)[0],
+            "elbo": elbo,
+            "distortion": -elbo - kl,
+            "kl": kl,
+            "p_value": float(operations.p_values([-elbo], self.heldout)[0]) if len(self.heldout) else None,
+            "nearest": self._nearest(code[0].numpy()),
+        }
+
+    # ------------------------------------------------------------------ what is asked
+
+    def _decoded(self, asked: Mapping[str, Any], most: int) -> tuple[Tensor, Tensor | None]:
+        codes = as_codes(asked.get("codes"), self.subject.width, most)
+        return self.subject.decode(self._possible(codes), self._label(asked))
+
+    def _possible(self, codes: Tensor) -> Tensor:
+        """Codes of a codebook between two entries become those of the nearest point: none lies there."""
+        if not self.subject.discrete or not len(self.points) or bool((codes == codes.round()).all()):
+            return codes
+        known = torch.from_numpy(self.points.codes)
+        return known[torch.cdist(codes, known).argmin(1)]
+
+    def _label(self, asked: Mapping[str, Any]) -> int | None:
+        label, count = asked.get("condition"), len(self.subject.kind.labels)
+        if label is None:
+            return None
+        if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < count:
+            raise UsageError("E103", f"a condition is null or a label's place, 0 to {count - 1}.")
+        return label
+
+    def _given(self, item: Any, label: int | None) -> Batch:
+        """One item as a batch."""
+        kind = self.subject.kind
+        if isinstance(item, dict) and "index" in item:
+            place = item["index"]
+            count = 0 if self.points.items is None else len(self.points.items)
+            if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < count:
+                raise UsageError(
+                    "E103", f"the items of {count} points are known here, and this is none of them."
+                )
+            return self.points.items.batch(torch.tensor([place]))  # type: ignore[union-attr]
+        labels = torch.tensor([-1 if label is None else label]) if kind.labels and kind.conditional else None
+        return Items(kind.store(reading.values(kind, item)), kind, labels).batch(torch.tensor([0]))
+
+    def _understood(self, item: Any, batch: Batch) -> dict[str, Any]:
+        """The item as it was taken."""
+        if isinstance(item, dict) and "image" in item:
+            return {"image": item["image"]}
+        return reading.shown(self.subject.kind, batch.x, batch.c)[0]
+
+    # ------------------------------------------------------------------ what is found
+
+    def _nearest(self, code: np.ndarray) -> list[dict[str, Any]]:
+        """The points whose codes are nearest, by Euclidean distance."""
+        away = np.sqrt(np.square(self.points.codes - code).sum(1, dtype=np.float64))
+        first = np.argsort(away, kind="stable")[:NEAREST]
+        return [{"index": int(i), "distance": float(away[i])} for i in first]
+
+    def _nll(self, x: Tensor, c: Tensor | None) -> list[float] | None:
+        """−log p of each item as it is shown, by importance sampling; None for codes without a density."""
+        subject, kind = self.subject, self.subject.kind
+        if not subject.stochastic:
+            return None
+        batch = kind.encode(kind.store(kind.decode(x, c)))
+        found = operations.log_likelihood(subject.model, batch.x, c, batch.mask, SAMPLES)
+        return [float(value) for value in -(found.double() + kind.log_volume(batch))]
+
+
+def as_codes(told: Any, width: int, most: int) -> Tensor:
+    """Rows of numbers, as codes (N, D).
+
+    Raises:
+        DataError: E212 another shape or too many, E206 a number that is not finite.
+    """
+    rows = told if isinstance(told, list) else []
+    fitting = all(isinstance(row, list) and len(row) == width and all(map(_number, row)) for row in rows)
+    if not 1 <= len(rows) <= most or not fitting:
+        raise DataError(
+            "E212", f"1 to {most} codes of {width} numbers each are expected.", hint="codes: [[…]]"
+        )
+    with np.errstate(over="ignore"):
+        values = np.asarray(rows, dtype=np.float32)
+    return torch.from_numpy(finite(values))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30

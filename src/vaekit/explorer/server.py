@@ -1,0 +1,279 @@
+"""The explorer's server: the page, the facts, and what the page asks of the model, behind the guard.
+
+No path of a client ever reaches the file system: the page's files are read once, at the start, and looked up by name.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+from vaekit.errors import ResourceError, VaekitError
+from vaekit.explorer.answers import Answers
+from vaekit.explorer.facts import Explored
+from vaekit.explorer.guard import Guard, Limits, Rules
+from vaekit.explorer.subject import Subject
+from vaekit.explorer.worker import Worker
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+TYPES = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "mjs": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "json": "application/json",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "ico": "image/x-icon",
+    "wasm": "application/wasm",
+    "woff2": "font/woff2",
+    "txt": "text/plain; charset=utf-8",
+}
+MISSING = b"<!doctype html><title>vaekit</title><p>The page was not built: npm run build in web/.</p>\n"
+
+
+def page_files() -> dict[str, tuple[bytes, str]]:
+    """The files of the page as they were shipped: path below the address → content and type."""
+    found: dict[str, tuple[bytes, str]] = {}
+    _collect(resources.files("vaekit.explorer") / "page", "/", found)
+    found.setdefault("/index.html", (MISSING, TYPES["html"]))
+    return {"/": found["/index.html"], **found}
+
+
+def _collect(place: Any, above: str, found: dict[str, tuple[bytes, str]]) -> None:
+    for entry in place.iterdir() if place.is_dir() else ():
+        if entry.is_dir():
+            _collect(entry, f"{above}{entry.name}/", found)
+        elif entry.name.rpartition(".")[2] in TYPES:
+            found[above + entry.name] = (entry.read_bytes(), TYPES[entry.name.rpartition(".")[2]])
+
+
+def application(
+    subject: Subject | None, explored: Explored, rules: Callable[[frozenset[str]], Rules], live: Any = None
+) -> Guard:
+    """The whole application, the guard in front.
+
+    Args:
+        subject: The run; None while it has no model.
+        explored: What the page is told of it.
+        rules: The paths of the page → whom to let in.
+        live: Follows a training, or None.
+    """
+    starlette = needed()
+    files, worker = page_files(), Worker()
+    state = {"explored": explored, "answers": None if subject is None else Answers(subject, explored)}
+
+    async def page(request: Any) -> Any:
+        entry = files.get(request.scope["path"])
+        if entry is None:
+            return failed(404, "H404", "there is nothing of this name.")
+        return starlette.Response(entry[0], media_type=entry[1])
+
+    async def facts(request: Any) -> Any:
+        return starlette.Response(state["explored"].json, media_type="application/json")
+
+    async def arrays(request: Any) -> Any:
+        return starlette.Response(state["explored"].content, media_type="application/octet-stream")
+
+    async def asked(request: Any) -> Any:
+        answers = state["answers"]
+        verb = {"decode", "encode", "path"} & {request.path_params["verb"]}
+        if not verb or answers is None:
+            return failed(404, "H404", "there is nothing of this name.")
+        try:
+            told = parsed(await request.body())
+            return replied(await worker.done(lambda: getattr(answers, verb.pop())(told)))
+        except VaekitError as error:
+            return failed(422, error.code, error.message, error.hint)
+        except Exception as error:
+            print(f"explorer: {type(error).__name__}: {error}", file=sys.stderr)
+            return failed(500, "H500", "this could not be computed.")
+
+    def replied(found: Any) -> Any:
+        from vaekit.files import finite
+
+        body = json.dumps(finite(found), allow_nan=False, separators=(",", ":"))
+        return starlette.Response(body, media_type="application/json")
+
+    def failed(status: int, code: str, message: str, hint: str = "") -> Any:
+        body = json.dumps({"error": {"code": code, "message": message, "hint": hint}})
+        return starlette.Response(body, status_code=status, media_type="application/json")
+
+    routes = [
+        starlette.Route("/facts.json", facts),
+        starlette.Route("/arrays.bin", arrays),
+        starlette.Route("/api/{verb}", asked, methods=["POST"]),
+        starlette.Route("/{path:path}", page),
+    ]
+    inner = starlette.Starlette(routes=routes)
+    return Guard(inner, rules(frozenset(files)))
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """The JSON object that was sent.
+
+    Raises:
+        DataError: E212, it is none.
+    """
+    from vaekit.errors import DataError
+
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        raise DataError("E212", "the body is not JSON.") from None
+    if not isinstance(told, dict):
+        raise DataError("E212", "a JSON object is expected.")
+    return told
+
+
+def needed() -> Any:
+    """The parts of Starlette, if it and uvicorn are installed.
+
+    Raises:
+        ResourceError: E404, one is not.
+    """
+    try:
+        import uvicorn  # noqa: F401
+        from starlette import applications, responses, routing
+    except ImportError:
+        hint = "pip install 'vaekit[web]'"
+        raise ResourceError("E404", "the explorer needs starlette and uvicorn.", hint=hint) from None
+
+    class Parts:
+        Starlette, Response, Route = applications.Starlette, responses.Response, routing.Route
+
+    return Parts
+
+
+# ---------------------------------------------------------------------- listening
+
+
+class Explorer:
+    """A server in a thread of its own.
+
+    Args:
+        make: Rules' hosts, token and limits are known → the application; called once the port is.
+        host: The address to listen on; any but the loopback one needs a token, which is made.
+        port: 0 takes any that is free.
+        limits: What a client may take.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Callable[[frozenset[str]], Rules]], Guard],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        limits: Limits | None = None,
+    ) -> None:
+        needed()
+        self.host, self.limits = host, limits or Limits()
+        self.socket = listening(host, port)
+        self.port = int(self.socket.getsockname()[1])
+        self.token = "" if host in LOOPBACK else secrets.token_hex(16)
+        self.app = make(self._rules)
+        self._server, self._thread = self._start()
+
+    def _rules(self, public: frozenset[str]) -> Rules:
+        return Rules(known_hosts(self.host, self.port), self.token, public, self.limits)
+
+    @property
+    def url(self) -> str:
+        """Where the page is; with the token, if there is one, where no server writes it into a log."""
+        name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(self.host, self.host)
+        place = f"http://{f'[{name}]' if ':' in name else name}:{self.port}/"
+        return f"{place}#token={self.token}" if self.token else place
+
+    def _start(self) -> tuple[Any, threading.Thread]:
+        import uvicorn
+
+        from vaekit.explorer.protocol import Protocol
+
+        config = uvicorn.Config(
+            self.app, http=Protocol.within(self.limits.head_seconds), ws="none", loop="asyncio", lifespan="off",
+            log_level="critical", access_log=False, server_header=False, proxy_headers=False,
+            limit_concurrency=self.limits.connections, timeout_keep_alive=15, timeout_graceful_shutdown=1,
+        )  # fmt: skip
+        server = uvicorn.Server(config)
+        thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [self.socket]}, name="vaekit explorer", daemon=True
+        )
+        thread.start()
+        return server, thread
+
+    def wait(self) -> None:
+        """Go on until SIGINT or SIGTERM comes; a second one does not wait for what is being answered."""
+        from vaekit.signals import stops
+
+        with stops() as stop:
+            while self._thread.is_alive() and not stop.signum:
+                self._thread.join(0.1)
+            try:
+                self.stop()
+            except KeyboardInterrupt:
+                self._server.force_exit = True
+
+    def stop(self) -> None:
+        """End the server."""
+        self._server.should_exit = True
+        self._thread.join(3)
+
+    def __enter__(self) -> Explorer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        ResourceError: E406 the port is in use; E402 the address is not one of this machine.
+    """
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        found = socket.socket(family, kind, number)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(address)
+        found.listen(128)
+    except OSError as error:
+        import errno
+
+        if error.errno == errno.EADDRINUSE:
+            raise ResourceError("E406", f"port {port} is in use.", hint="--port 0 takes a free one") from None
+        reason = error.strerror or error
+        raise ResourceError("E402", f"{host}:{port} cannot be listened on ({reason}).") from None
+    found.set_inheritable(False)
+    return found
+
+
+def known_hosts(host: str, port: int) -> frozenset[str]:
+    """What the Host header may be: the address that was asked for; on the loopback address its name too.
+
+    Example:
+        >>> sorted(known_hosts("127.0.0.1", 8000))
+        ['127.0.0.1:8000', 'localhost:8000']
+    """
+    names = {host, "localhost"} if host in LOOPBACK else {host}
+    if host in ("0.0.0.0", "::"):
+        names = {socket.gethostname()}
+    ends = {f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name in names}
+    ends |= {end.removesuffix(":80") for end in ends}
+    return frozenset(ends | ({"*"} if host in ("0.0.0.0", "::") else set()))
+
+
+def warn_open(host: str) -> None:
+    """Say what it means to listen on another address than the loopback one."""
+    if host not in LOOPBACK:
+        warnings.warn(
+            f"on {host} everyone who can reach this machine and has the token in the address can look at the run; what "
+            "is sent is not encrypted",
+            stacklevel=2,
+        )
