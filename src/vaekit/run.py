@@ -563,9 +563,13 @@ class Run:
         Raises:
             ResourceError: E404 a package is missing; E406 the port is in use.
         """
-        from vaekit.explorer.start import explore
+        from vaekit.explorer import start
+        from vaekit.explorer.subject import Subject
 
-        return explore(self.path, host, port, live, browser, quiet)
+        if live:
+            return start.follow(self.path, host, port, browser, quiet)
+        subject = Subject(self.model, self.kind, self.path, self.about, self.facts)
+        return start.explore(subject, host, port, browser, quiet)
 
     def _needs_prior(self) -> None:
         if not self.model.bottleneck.stochastic and getattr(self.model.bottleneck, "prior", None) is None:

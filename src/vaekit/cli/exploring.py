@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
 
-from vaekit.cli.app import RunPath, command
+from vaekit.cli.app import RunPath, command, open_run
 
 
 @command("explore")
@@ -21,8 +22,13 @@ def explore(
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Look at the latent space and walk through it, on a page in the browser (extra `web`)."""
-    from vaekit.explorer.start import explore as start
+    if live:  # which needs no model yet
+        if hasattr(os, "nice"):
+            os.nice(10)  # the training goes first
+        from vaekit.explorer.start import follow
 
-    with start(run, host, port, live, not no_browser, quiet) as server:
-        server.wait()
-    return {"url": server.url, "text": "explorer: ended"}
+        server = follow(run, host, port, not no_browser, quiet)
+    else:
+        server = open_run(run).explore(host, port, browser=not no_browser, quiet=quiet)
+    server.wait()
+    return {"url": server.url.partition("#")[0], "text": "explorer: ended"}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from vaekit import files
+from vaekit.as_trained import AsTrained
 from vaekit.data import Counts, Images, Items, Parts, Sequences, Table, Vectors
 from vaekit.evaluation.latents import ACTIVE
 from vaekit.explorer import maps, reading
@@ -57,6 +58,7 @@ def explored(
     room: int = ROOM,
     within: float | None = None,
     say: Callable[[float, int], None] | None = None,
+    divided: AsTrained | None = None,
 ) -> Explored:
     """What the page is told of a run.
 
@@ -68,8 +70,9 @@ def explored(
         room: Bytes of the items that are sent along at most.
         within: Seconds in which points are made, at most; None takes as long as it takes.
         say: Told of the progress.
+        divided: The run's data, where they are read already.
     """
-    found = points(subject, most, within, say)
+    found = points(subject, most, within, say, divided)
     arrays, order = Arrays(), used(subject, found)
     names = [f"z{i}" for i in range(subject.width)]
     facts = {
@@ -94,30 +97,32 @@ def about(subject: Subject) -> dict[str, Any]:
     """What the run is, in words and a few figures."""
     kind, stochastic = subject.kind, subject.stochastic
     return {
-        "title": _short(subject.run.get("name") or subject.path.name),
+        "title": short(subject.run.get("name") or subject.path.name),
         "preset": str(subject.about.get("preset") or ""),
         "kind": kind.name,
         "objective": str(subject.about.get("objective") or ""),
         "metrics": dict(subject.about.get("metrics") or {}),
         "latent": subject.width,
         "discrete": subject.discrete,
-        "labels": [_short(name) for name in kind.labels],
+        "labels": [short(name) for name in kind.labels],
         "conditional": kind.conditional,
         "nll": f"−log p(x) in nats, from above, by importance sampling of {SAMPLES} draws"
         if stochastic
         else "",
         "score": "−ELBO at the centre of q(z | x)" if stochastic else "distortion at the code",
-        "created_by": f"vaekit {_version()}",
+        "created_by": created_by(),
     }
 
 
-def _version() -> str:
+def created_by() -> str:
+    """Who wrote the facts."""
     from vaekit import __version__
 
-    return __version__
+    return f"vaekit {__version__}"
 
 
-def _short(name: Any) -> str:
+def short(name: Any) -> str:
+    """A name of at most 200 characters."""
     text = str(name)
     return text if len(text) <= NAME else text[: NAME - 1] + "…"
 
@@ -203,7 +208,7 @@ def _table_columns(kind: Table, items: Items, arrays: Arrays) -> list[dict[str, 
     frames = [kind.decode(batch.x, batch.c) for batch in items.batches(4096)]
     holes = [_holes(kind, batch) for batch in items.batches(4096)]
     frame = pd.concat(frames, ignore_index=True)
-    found = []
+    found: list[dict[str, Any]] = []
     for name in list(frame)[:COLUMNS]:
         series, hole = frame[name], np.concatenate([h.get(name, np.zeros(0, bool)) for h in holes])
         series = series.mask(pd.Series(hole)) if len(hole) == len(frame) and hole.any() else series
@@ -214,7 +219,7 @@ def _table_columns(kind: Table, items: Items, arrays: Arrays) -> list[dict[str, 
         else:
             codes, words = pd.factorize(series.astype(object), sort=False)
             if len(words) <= 1_000:
-                found.append(_category(name, [_short(word) for word in words], codes, arrays))
+                found.append(_category(name, [short(word) for word in words], codes, arrays))
     return found
 
 
@@ -248,7 +253,7 @@ def _number_columns(kind: Vectors | Counts, items: Items, arrays: Arrays) -> lis
 def _part_columns(kind: Parts, items: Items, arrays: Arrays) -> list[dict[str, Any]]:
     """Parts that are one number or class each."""
     raw: Any = items.raw
-    found = []
+    found: list[dict[str, Any]] = []
     for name, part in kind.parts.items():
         if math.prod(part.shape) != 1 or len(found) >= COLUMNS:
             continue
@@ -263,11 +268,11 @@ def _part_columns(kind: Parts, items: Items, arrays: Arrays) -> list[dict[str, A
 
 
 def _number(name: Any, values: Any, arrays: Arrays) -> dict[str, Any]:
-    return {"name": _short(name), "kind": "number", "values": arrays.add(values, "f4")}
+    return {"name": short(name), "kind": "number", "values": arrays.add(values, "f4")}
 
 
 def _category(name: Any, names: Sequence[str], codes: Any, arrays: Arrays) -> dict[str, Any]:
-    return {"name": _short(name), "kind": "category", "names": list(names), "values": arrays.add(codes, "i4")}
+    return {"name": short(name), "kind": "category", "names": list(names), "values": arrays.add(codes, "i4")}
 
 
 def held_against(subject: Subject, found: Points) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,10 +51,15 @@ class Points:
     split: np.ndarray | None = None
     items: Items | None = None
     sampled: str = ""
-    notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    @classmethod
+    def none(cls, width: int, why: str = "") -> Points:
+        """No points, of codes of D numbers."""
+        nothing, rows = np.zeros(0), np.zeros((0, width))
+        return cls(rows, rows, np.zeros(width), nothing, nothing, sampled=why)
 
     @property
     def heldout(self) -> np.ndarray:
@@ -68,6 +73,7 @@ def points(
     most: int = MOST,
     within: float | None = None,
     say: Callable[[float, int], None] | None = None,
+    divided: as_trained.AsTrained | None = None,
 ) -> Points:
     """The points of a run.
 
@@ -76,11 +82,12 @@ def points(
         most: No more points than this.
         within: Seconds after which no more are added; the beginning of the order is a sample of its own.
         say: Told of the share that is done and of the number of points, now and then.
+        divided: The run's data, where they are read already.
     """
     most = max(1, min(most, NUMBERS // max(1, subject.width)))
     try:
-        found = as_trained.divided(subject.path, subject.kind)
-        items, split = joined(found.heldout, found.seen)
+        data = as_trained.divided(subject.path, subject.kind) if divided is None else divided
+        items, split = joined(data.heldout, data.seen)
     except VaekitError as error:
         return _without_data(subject, most, error.message)
     order = spread_out(split, None if items.labels is None else items.labels.numpy())
@@ -150,18 +157,18 @@ def measured(
     """
     began, done, found = time.monotonic(), 0, []
     for batch in items.batches(CHUNK):
-        mean, std, each = operations.embed(subject.model, batch.x, batch.c, batch.mask)
-        elbo, kl = bounded(subject, batch)
-        found.append((mean.float(), std.float(), each.double().sum(0, keepdim=True), elbo, kl))
+        code, width, each = operations.embed(subject.model, batch.x, batch.c, batch.mask)
+        bound, rate = bounded(subject, batch)
+        found.append((code.float(), width.float(), each.double().sum(0, keepdim=True), bound, rate))
         done += len(batch)
         if say is not None:
             say(done / len(items), done)
         if within is not None and time.monotonic() - began > within:
             break
-    codes, std, each, elbo, kl = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
+    codes, std, sums, elbo, kl = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
     chosen = items if done == len(items) else items.subset(torch.arange(done))
     label = None if chosen.labels is None else chosen.labels.numpy()
-    return Points(codes, std, each.sum(0) / done, elbo, kl, label, None, chosen)
+    return Points(codes, std, sums.sum(0) / done, elbo, kl, label, None, chosen)
 
 
 @torch.no_grad()
@@ -183,10 +190,7 @@ def _without_data(subject: Subject, most: int, why: str) -> Points:
     if kept is not None:
         return replace(kept, sampled=f"{len(kept)} codes that the model folder keeps, for {why}")
     if not subject.samples:
-        nothing, width = np.zeros(0), subject.width
-        return Points(
-            np.zeros((0, width)), np.zeros((0, width)), np.zeros(width), nothing, nothing, sampled=why
-        )
+        return Points.none(subject.width, why)
     count = min(DRAWN, most)
     noise = Noise(0, "explore: draws")
     c = subject.kind.conditions(count, None, noise)

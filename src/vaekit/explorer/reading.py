@@ -69,7 +69,7 @@ def image(picture: np.ndarray) -> dict[str, Any]:
     return {
         "image": {
             "shape": list(picture.shape),
-            "pixels": base64.b64encode(np.ascontiguousarray(picture)).decode(),
+            "pixels": base64.b64encode(picture.tobytes()).decode(),
         }
     }
 

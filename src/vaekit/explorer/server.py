@@ -5,22 +5,22 @@ No path of a client ever reaches the file system: the page's files are read once
 
 from __future__ import annotations
 
+import errno
 import json
 import secrets
 import socket
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
-from vaekit.errors import ResourceError, VaekitError
-from vaekit.explorer.answers import Answers
-from vaekit.explorer.facts import Explored
-from vaekit.explorer.guard import Guard, Limits, Rules
-from vaekit.explorer.subject import Subject
+from vaekit.errors import DataError, ResourceError, VaekitError
+from vaekit.explorer.guard import App, Guard, Limits, Rules
+from vaekit.explorer.stage import Stage
 from vaekit.explorer.worker import Worker
+from vaekit.files import finite
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TYPES = {
@@ -36,14 +36,17 @@ TYPES = {
     "woff2": "font/woff2",
     "txt": "text/plain; charset=utf-8",
 }
-MISSING = b"<!doctype html><title>vaekit</title><p>The page was not built: npm run build in web/.</p>\n"
+JSON = "application/json"
+VERBS = ("decode", "encode", "path")
+MISSING = "there is nothing of this name."
+UNBUILT = b"<!doctype html><title>vaekit</title><p>The page was not built: npm run build in web/.</p>\n"
 
 
 def page_files() -> dict[str, tuple[bytes, str]]:
     """The files of the page as they were shipped: path below the address → content and type."""
     found: dict[str, tuple[bytes, str]] = {}
     _collect(resources.files("vaekit.explorer") / "page", "/", found)
-    found.setdefault("/index.html", (MISSING, TYPES["html"]))
+    found.setdefault("/index.html", (UNBUILT, TYPES["html"]))
     return {"/": found["/index.html"], **found}
 
 
@@ -55,65 +58,70 @@ def _collect(place: Any, above: str, found: dict[str, tuple[bytes, str]]) -> Non
             found[above + entry.name] = (entry.read_bytes(), TYPES[entry.name.rpartition(".")[2]])
 
 
-def application(
-    subject: Subject | None, explored: Explored, rules: Callable[[frozenset[str]], Rules], live: Any = None
-) -> Guard:
-    """The whole application, the guard in front.
+def application(stage: Stage, files: Mapping[str, tuple[bytes, str]]) -> App:
+    """What stands behind the guard.
 
     Args:
-        subject: The run; None while it has no model.
-        explored: What the page is told of it.
-        rules: The paths of the page → whom to let in.
-        live: Follows a training, or None.
+        stage: What is shown.
+        files: The page's files, by path.
     """
-    starlette = needed()
-    files, worker = page_files(), Worker()
-    state = {"explored": explored, "answers": None if subject is None else Answers(subject, explored)}
+    web = needed()
+    model, disk = Worker(), Worker()
 
     async def page(request: Any) -> Any:
         entry = files.get(request.scope["path"])
-        if entry is None:
-            return failed(404, "H404", "there is nothing of this name.")
-        return starlette.Response(entry[0], media_type=entry[1])
+        return _failed(404, MISSING) if entry is None else web.Response(entry[0], media_type=entry[1])
 
     async def facts(request: Any) -> Any:
-        return starlette.Response(state["explored"].json, media_type="application/json")
+        return web.Response(stage.scene.explored.json, media_type=JSON)
 
     async def arrays(request: Any) -> Any:
-        return starlette.Response(state["explored"].content, media_type="application/octet-stream")
+        return web.Response(stage.scene.explored.content, media_type="application/octet-stream")
 
-    async def asked(request: Any) -> Any:
-        answers = state["answers"]
-        verb = {"decode", "encode", "path"} & {request.path_params["verb"]}
-        if not verb or answers is None:
-            return failed(404, "H404", "there is nothing of this name.")
-        try:
-            told = parsed(await request.body())
-            return replied(await worker.done(lambda: getattr(answers, verb.pop())(told)))
-        except VaekitError as error:
-            return failed(422, error.code, error.message, error.hint)
-        except Exception as error:
-            print(f"explorer: {type(error).__name__}: {error}", file=sys.stderr)
-            return failed(500, "H500", "this could not be computed.")
+    async def live(request: Any) -> Any:
+        if not stage.live:
+            return _failed(404, MISSING)
+        return await _answered(disk, lambda told: stage.news(told.get("after", 0)), request)
 
-    def replied(found: Any) -> Any:
-        from vaekit.files import finite
+    def asked(verb: str) -> Any:
+        async def answer(request: Any) -> Any:
+            answers = stage.scene.answers
+            if answers is None:
+                return _failed(404, "there is no model yet.")
+            return await _answered(model, getattr(answers, verb), request)
 
-        body = json.dumps(finite(found), allow_nan=False, separators=(",", ":"))
-        return starlette.Response(body, media_type="application/json")
-
-    def failed(status: int, code: str, message: str, hint: str = "") -> Any:
-        body = json.dumps({"error": {"code": code, "message": message, "hint": hint}})
-        return starlette.Response(body, status_code=status, media_type="application/json")
+        return web.Route(f"/api/{verb}", answer, methods=["POST"])
 
     routes = [
-        starlette.Route("/facts.json", facts),
-        starlette.Route("/arrays.bin", arrays),
-        starlette.Route("/api/{verb}", asked, methods=["POST"]),
-        starlette.Route("/{path:path}", page),
+        web.Route("/facts.json", facts),
+        web.Route("/arrays.bin", arrays),
+        *map(asked, VERBS),
+        web.Route("/api/live", live, methods=["POST"]),
+        web.Route("/{path:path}", page, methods=["GET", "POST"]),
     ]
-    inner = starlette.Starlette(routes=routes)
-    return Guard(inner, rules(frozenset(files)))
+    return web.Starlette(routes=routes)
+
+
+async def _answered(worker: Worker, answer: Callable[[dict[str, Any]], dict[str, Any]], request: Any) -> Any:
+    """The answer to a question, or why there is none."""
+    try:
+        told = parsed(await request.body())
+        found = finite(await worker.done(lambda: answer(told)))
+    except VaekitError as error:
+        return _failed(422, error.message, error.code, error.hint)
+    except Exception as error:  # ours; the page and the others go on
+        print(f"explorer: {type(error).__name__}: {error}", file=sys.stderr)
+        return _failed(500, "this could not be computed.")
+    return _json(200, found)
+
+
+def _failed(status: int, message: str, code: str = "", hint: str = "") -> Any:
+    return _json(status, {"error": {"code": code or f"H{status}", "message": message, "hint": hint}})
+
+
+def _json(status: int, value: Any) -> Any:
+    body = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return needed().Response(body, status_code=status, media_type=JSON)
 
 
 def parsed(body: bytes) -> dict[str, Any]:
@@ -122,8 +130,6 @@ def parsed(body: bytes) -> dict[str, Any]:
     Raises:
         DataError: E212, it is none.
     """
-    from vaekit.errors import DataError
-
     try:
         told = json.loads(body)
     except (ValueError, RecursionError):
@@ -159,7 +165,7 @@ class Explorer:
     """A server in a thread of its own.
 
     Args:
-        make: Rules' hosts, token and limits are known → the application; called once the port is.
+        stage: What is shown.
         host: The address to listen on; any but the loopback one needs a token, which is made.
         port: 0 takes any that is free.
         limits: What a client may take.
@@ -167,7 +173,7 @@ class Explorer:
 
     def __init__(
         self,
-        make: Callable[[Callable[[frozenset[str]], Rules]], Guard],
+        stage: Stage,
         host: str = "127.0.0.1",
         port: int = 0,
         limits: Limits | None = None,
@@ -177,11 +183,10 @@ class Explorer:
         self.socket = listening(host, port)
         self.port = int(self.socket.getsockname()[1])
         self.token = "" if host in LOOPBACK else secrets.token_hex(16)
-        self.app = make(self._rules)
+        self.stage, files = stage, page_files()
+        rules = Rules(known_hosts(host, self.port), self.token, frozenset(files), self.limits)
+        self.app = Guard(application(stage, files), rules)
         self._server, self._thread = self._start()
-
-    def _rules(self, public: frozenset[str]) -> Rules:
-        return Rules(known_hosts(self.host, self.port), self.token, public, self.limits)
 
     @property
     def url(self) -> str:
@@ -221,6 +226,7 @@ class Explorer:
 
     def stop(self) -> None:
         """End the server."""
+        self.stage.close()
         self._server.should_exit = True
         self._thread.join(3)
 
@@ -244,8 +250,6 @@ def listening(host: str, port: int) -> socket.socket:
         found.bind(address)
         found.listen(128)
     except OSError as error:
-        import errno
-
         if error.errno == errno.EADDRINUSE:
             raise ResourceError("E406", f"port {port} is in use.", hint="--port 0 takes a free one") from None
         reason = error.strerror or error

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaekit import operations
+from vaekit import files, operations, persistence
 from vaekit.data import Kind, Table
 from vaekit.distributions import Noise
+from vaekit.errors import FileError
 from vaekit.model import VAE
 
 
@@ -103,3 +104,17 @@ class Subject:
         bottleneck, noise = self.model.bottleneck, Noise(seed, "explore: prior")
         c = self.kind.conditions(count, None, Noise(seed, "explore: labels"))
         return operations.packed(bottleneck.codes(bottleneck(c=c, n=count, noise=noise)[1])).float()
+
+
+def opened(path: Path) -> Subject:
+    """A run folder, or the model folder in one, as what is explored.
+
+    Raises:
+        FileError: It is none, is damaged, or has no model yet.
+    """
+    place = path / "model" if (path / "model").is_dir() else path
+    model, kind, about = persistence.load(place)
+    if kind is None:
+        raise FileError("E301", "this model was saved without the kind of its data.", where=place)
+    told: Any = files.read_json(path / "run.json") if (path / "run.json").is_file() else {}
+    return Subject(model, kind, path, about, told if isinstance(told, dict) else {})
