@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -535,6 +535,38 @@ class Run:
         from vaekit.second_stage import Choice, refit
 
         return refit(self, data, Choice(prior, **options), quiet)
+
+    def export(
+        self,
+        out: str | Path,
+        format: str = "onnx",
+        data: Any = None,
+        said: Callable[[str], None] | None = None,
+    ) -> dict[str, Any]:
+        """Write encoder, decoder and score for other programs, or the explorer as a page that needs no server.
+
+        Args:
+            out: The folder; an older one is replaced once the new one is whole.
+            format: onnx, torch, or web.
+            data: Held-out items to hold what is written against; by default the run's own where they are there still,
+                else draws from the model.
+            said: Told of each file in a line.
+
+        Returns:
+            What `export.json` in it says: the files, their inputs and outputs, and how far each is from the model.
+
+        Raises:
+            UsageError: E103 there is no such format, E110 the model computes something that no graph can hold.
+            FileError: E306, a graph differs from the model by more than 1e-4; nothing is left behind.
+        """
+        from vaekit.export import export
+
+        if format == "web":
+            from vaekit.explorer.site import site
+
+            return site(self, out, said or (lambda line: None))
+        heldout = None if data is None else self.items(data)
+        return export(self.model, self.kind, out, format, heldout, said=said or (lambda line: None))
 
     def report(self) -> Path:
         """Write report.html again from what the run folder holds."""

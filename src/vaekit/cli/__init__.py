@@ -22,6 +22,7 @@ for _sort in (
     "variation",
     "denoising",
     "comparing",
+    "exporting",
     "runs",
 ):
     importlib.import_module(f"vaekit.cli.{_sort}")
