@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,11 +11,7 @@ import torch
 from commands import call
 
 import vaekit
-from vaekit.data import Vectors
 from vaekit.distributions import center
-from vaekit.errors import FileError, UsageError
-from vaekit.export import parity as held
-from vaekit.operations import packed, unpacked
 
 onnxruntime = pytest.importorskip("onnxruntime")
 NAMES = ("encoder", "decoder", "score")

@@ -57,6 +57,6 @@ def _difference(said: str, expected: np.ndarray, found: Any) -> float:
     apart[(wide == own) | (np.isnan(wide) & np.isnan(own))] = 0.0  # infinities and holes that agree
     most = float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
     if most > TOLERANCE:
-        message = f"{said}: the written graph differs from the model by {most:.2g}; at most {TOLERANCE:g} is let through."
+        message = f"{said}: the written graph differs from the model by {most:.2g}, and by {TOLERANCE:g} at most may."
         raise FileError("E306", message, hint=hint)
     return most
