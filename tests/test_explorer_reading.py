@@ -262,7 +262,7 @@ def test_parts_stand_side_by_side_and_may_be_missing() -> None:
     assert [(p["name"], p["at"], p["width"]) for p in told["parts"]] == [
         ("point", 0, 2), ("picture", 2, 4), ("class", 6, 1),
     ]  # fmt: skip
-    given = {"parts": [{"name": "point", "cells": ["1", "2"]}]}
+    given = {"parts": [{"name": "point", "given": {"cells": ["1", "2"]}}]}
     batch = Items(kind.store(values(kind, given)), kind).batch(torch.tensor([0]))
     x = holes(batch.x, batch.mask)
     assert x[0, :2].tolist() == [1.0, 2.0] and bool(x[0, 2:].isnan().all())

@@ -561,11 +561,13 @@ class Run:
         """
         from vaekit.export import export
 
+        heldout = None if data is None else self.items(data)
         if format == "web":
             from vaekit.explorer.site import site
+            from vaekit.explorer.subject import Subject
 
-            return site(self, out, said or (lambda line: None))
-        heldout = None if data is None else self.items(data)
+            subject = Subject(self.model, self.kind, self.path, self.about, self.facts)
+            return site(subject, out, said or (lambda line: None), heldout=heldout)
         return export(self.model, self.kind, out, format, heldout, said=said or (lambda line: None))
 
     def report(self) -> Path:

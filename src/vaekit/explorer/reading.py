@@ -174,7 +174,7 @@ def values(kind: Kind, given: Any) -> Any:
     if isinstance(kind, Sequences) and isinstance(given.get("text"), str):
         return [given["text"]]
     if isinstance(kind, Parts) and isinstance(given.get("parts"), list):
-        told = {str(one.get("name")): one for one in given["parts"] if isinstance(one, dict)}
+        told = {str(one.get("name")): one.get("given") for one in given["parts"] if isinstance(one, dict)}
         return {name: values(part, told[name]) for name, part in kind.parts.items() if name in told}
     if isinstance(given.get("cells"), list) and not isinstance(kind, Images | Sequences | Parts):
         return cells(given["cells"], kind)
