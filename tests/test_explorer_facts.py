@@ -69,6 +69,9 @@ def made(source: str, preset: str = "vae", **options: Any) -> tuple[Subject, AsT
     config = Config(preset=preset, source="array", **options)
     data = prepare(SOURCES[source](), config)
     model = compose(data.kind, config, 10).model.eval()
+    with torch.no_grad(), Noise(1, "moved").torch():  # networks begin where every code is decoded alike
+        for values in model.parameters():
+            values += 0.02 * torch.randn(values.shape)
     about = {"preset": preset, "objective": "none", "metrics": {"elbo": -1.0}}
     return Subject(model, data.kind, Path("nowhere"), about), AsTrained(data.train, data.heldout)
 
@@ -80,17 +83,25 @@ def arrays_of(found: Explored) -> Any:
 CASES = {
     "images": ("images", "vae", {}),
     "conditional": ("images", "conditional_vae", {}),
-    "autoencoder": ("images", "ae", {}),
+    "autoencoder": ("images", "autoencoder", {}),
     "codebook": ("images", "vq_vae", {}),
     "hierarchical": ("images", "ladder_vae", {}),
-    "sphere": ("vectors", "spherical_vae", {}),
+    "sphere": ("vectors", "hyperspherical_vae", {}),
     "vectors": ("vectors", "vae", {}),
     "holes": ("holes", "vae", {}),
     "table": ("table", "vae", {}),
     "given": ("table", "conditional_vae", {"labels": "sex"}),
-    "counts": ("counts", "vae", {}),
+    "counts": ("counts", "vae", {"kind": "counts"}),
     "text": ("text", "vae", {}),
-    "parts": ("parts", "mvae", {}),
+    "parts": ("parts", "multimodal_poe", {}),
+    "joint": ("images", "joint_vae", {}),
+    "gumbel": ("images", "gumbel_vae", {}),
+    "residual": ("vectors", "rvq_vae", {}),
+    "semi": ("images", "semi_supervised_vae", {}),
+    "mixture": ("vectors", "mixture_prior_vae", {}),
+    "moe": ("parts", "multimodal_moe", {}),
+    "stack": ("images", "top_down_vae", {}),
+    "pixels": ("images", "pixel_vae", {}),
     "one": ("vectors", "vae", {"latent": 1}),
 }
 
@@ -122,9 +133,9 @@ def test_every_kind_is_told_in_whole(runs: Any, name: str) -> None:
     facts, count, width = run.facts, run.facts["points"]["count"], run.subject.width
     assert count == len(run.data.seen) + len(run.data.heldout)
     assert run.at(facts["points"]["codes"]).shape == (count, width)
-    assert (
-        np.isfinite(run.at(facts["points"]["elbo"])).all() and (run.at(facts["points"]["kl"]) >= -1e-3).all()
-    )
+    assert np.isfinite(run.at(facts["points"]["elbo"])).all()
+    # where the KL of mixtures has no closed form, log q − log p at the centre stands for it
+    assert name in ("moe", "mixture") or (run.at(facts["points"]["kl"]) >= -1e-3).all()
     kls = [dim["kl"] for dim in facts["dims"]]
     assert kls == sorted(kls, reverse=True) and len(kls) == min(width, 256)
     assert all(sum(dim["histogram"]["counts"]) == count for dim in facts["dims"])
@@ -168,7 +179,7 @@ def test_every_kind_answers(runs: Any, name: str) -> None:
     assert found["p_value"] == pytest.approx(expected, abs=1.5 / len(heldout))
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in ("parts",)])
+@pytest.mark.parametrize("name", [name for name in CASES if name not in ("parts", "moe")])
 def test_what_is_shown_can_be_given_back(runs: Any, name: str) -> None:
     run = runs(name)
     shown = run.answers.encode({"item": {"index": 1}, "condition": None})["item"]
@@ -212,12 +223,13 @@ def test_likelihoods_along_a_path_are_importance_sampled(runs: Any) -> None:
 
 def test_a_condition_changes_what_is_decoded(runs: Any) -> None:
     run = runs("conditional")
-    code = [[0.0] * run.subject.width]
-    each = [run.answers.decode({"codes": code, "condition": label})["items"] for label in (0, 1, 1)]
-    assert each[0] != each[1] and each[1] == each[2]
+    code = torch.zeros(1, run.subject.width)
+    each = [run.subject.decode(code, label) for label in (0, 1, 1)]
+    assert [c.argmax().item() for _, c in each] == [0, 1, 1]
+    assert not torch.equal(each[0][0], each[1][0]) and torch.equal(each[1][0], each[2][0])
     for wrong in (3, -1, True, "0"):
         with pytest.raises(UsageError):
-            run.answers.decode({"codes": code, "condition": wrong})
+            run.answers.decode({"codes": code.tolist(), "condition": wrong})
 
 
 def test_codes_between_entries_of_a_codebook_become_those_of_the_nearest_point(runs: Any) -> None:
@@ -266,7 +278,8 @@ def test_codes_that_are_none_are_refused(runs: Any, codes: Any) -> None:
     ("name", "item"),
     [
         ("images", None), ("images", 3), ("images", {}), ("images", {"image": {}}), ("images", {"cells": ["1"]}),
-        ("images", {"image": {"shape": [8, 8, 1], "pixels": "AAAA"}}), ("images", {"image": {"shape": [8, 8, 1], "pixels": "é"}}),
+        ("images", {"image": {"shape": [8, 8, 1], "pixels": "AAAA"}}),
+        ("images", {"image": {"shape": [8, 8, 1], "pixels": "é"}}),
         ("images", {"index": -1}), ("images", {"index": 40}), ("images", {"index": True}), ("images", {"index": "0"}),
         ("images", {"text": "a"}), ("text", {"text": 3}), ("text", {"text": "Z"}), ("text", {"text": "a" * 100}),
         ("table", {"cells": ["1"]}), ("table", {"cells": [1, 2, 3, 4, 5]}), ("table", {"cells": ["x"] * 5}),
@@ -293,13 +306,12 @@ def test_places_and_codes_belong_together(runs: Any) -> None:
     assert np.array_equal(run.at(run.facts["maps"][0]["xy"]), codes[:, [first, second]].astype(np.float32))
 
 
-def test_principal_components_are_those_of_sklearn() -> None:
-    from sklearn.decomposition import PCA
-
+def test_principal_components_are_those_of_the_singular_values() -> None:
     codes = RNG.normal(size=(300, 6)) @ RNG.normal(size=(6, 6))
-    plane, known = maps.principal(codes), PCA(2).fit(codes)
-    assert np.allclose(np.abs((plane.basis * known.components_).sum(1)), 1.0)
-    shares = [f"({100 * share:.0f} %)" for share in known.explained_variance_ratio_]
+    plane = maps.principal(codes)
+    _, values, directions = np.linalg.svd(codes - codes.mean(0), full_matrices=False)
+    assert np.allclose(np.abs((plane.basis * directions[:2]).sum(1)), 1.0)
+    shares = [f"({100 * share:.0f} %)" for share in values[:2] ** 2 / (values**2).sum()]
     assert [axis.split(" ", 2)[2] for axis in plane.axes] == shares
 
 
@@ -440,7 +452,8 @@ def test_columns_of_a_table_are_its_cells(runs: Any) -> None:
     assert np.allclose(size, [float(row[0]) for row in cells], atol=1e-3)
     holes = np.isnan(run.at(columns["weight"]["values"]))
     assert [row[2] == "" for row in cells] == holes.tolist() and holes.any()
-    assert ((2020 <= run.at(columns["when"]["values"])) & (run.at(columns["when"]["values"]) < 2022)).all()
+    years = run.at(columns["when"]["values"])
+    assert years.min() >= 2020 and years.max() < 2022
     assert [columns["sex"]["names"][i] for i in run.at(columns["sex"]["values"])] == [row[3] for row in cells]
 
 
@@ -453,7 +466,7 @@ def test_without_the_data_points_are_draws_of_the_model() -> None:
 
 
 def test_without_data_or_prior_there_are_no_points() -> None:
-    subject, _ = made("images", "ae")
+    subject, _ = made("images", "autoencoder")
     found = explored(subject)
     assert found.facts["points"]["count"] == 0 and found.facts["maps"] == []
     assert len(found.facts["dims"]) == subject.width
@@ -487,4 +500,4 @@ def test_arrays_begin_at_multiples_of_four_and_come_back() -> None:
 def test_facts_are_strict_json(runs: Any) -> None:
     for name in CASES:
         text = runs(name).found.json.decode()
-        json.loads(text, parse_constant=lambda word: pytest.fail(f"{name}: {word}"))
+        assert json.loads(text, parse_constant=str) == json.loads(text, parse_constant=lambda word: None)

@@ -225,7 +225,7 @@ def _table_columns(kind: Table, items: Items, arrays: Arrays) -> list[dict[str, 
 
 def _years(series: Any) -> np.ndarray:
     """Dates as years with a fraction."""
-    return (series.dt.year + (series.dt.dayofyear - 1) / 365.25).to_numpy(dtype=np.float64, na_value=np.nan)
+    return (series.dt.year + (series.dt.day_of_year - 1) / 365.25).to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _holes(kind: Table, batch: Any) -> dict[str, np.ndarray]:

@@ -206,7 +206,7 @@ async def whole_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     try:
         return await asyncio.wait_for(_read(receive, most), limits.seconds)
     except TimeoutError:
-        raise Refused(408, "the body did not come in time.", connection="close") from None
+        raise Refused(408, "the body did not come in time.") from None
 
 
 async def _read(receive: Receive, most: int) -> bytes:
@@ -218,7 +218,7 @@ async def _read(receive: Receive, most: int) -> bytes:
         parts.append(message.get("body", b""))
         length += len(parts[-1])
         if length > most:
-            raise Refused(413, f"a body of at most {most} bytes is expected.", connection="close")
+            raise Refused(413, f"a body of at most {most} bytes is expected.")
         if not message.get("more_body", False):
             return b"".join(parts)
 
@@ -257,7 +257,8 @@ async def refuse(send: Send, refusal: Refused) -> None:
     """Answer with the reason as JSON."""
     error = {"code": f"H{refusal.status}", "message": refusal.why, "hint": ""}
     body = json.dumps({"error": error}).encode()
-    headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal.headers}
+    headers = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
+    headers |= refusal.headers
     start = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": refusal.status, "headers": start})
     await send({"type": "http.response.body", "body": body})

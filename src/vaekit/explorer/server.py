@@ -68,8 +68,8 @@ def application(stage: Stage, files: Mapping[str, tuple[bytes, str]]) -> App:
     web = needed()
     model, disk = Worker(), Worker()
 
-    async def page(request: Any) -> Any:
-        entry = files.get(request.scope["path"])
+    async def page(request: Any, error: Any = None) -> Any:
+        entry = files.get(request.scope["path"]) if request.method in ("GET", "HEAD") else None
         return _failed(404, MISSING) if entry is None else web.Response(entry[0], media_type=entry[1])
 
     async def facts(request: Any) -> Any:
@@ -97,9 +97,10 @@ def application(stage: Stage, files: Mapping[str, tuple[bytes, str]]) -> App:
         web.Route("/arrays.bin", arrays),
         *map(asked, VERBS),
         web.Route("/api/live", live, methods=["POST"]),
-        web.Route("/{path:path}", page, methods=["GET", "POST"]),
     ]
-    return web.Starlette(routes=routes)
+    app = web.Starlette(routes=routes, exception_handlers={404: page})
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _answered(worker: Worker, answer: Callable[[dict[str, Any]], dict[str, Any]], request: Any) -> Any:
