@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from vaekit import operations
-from vaekit.data import Batch, Items
+from vaekit.data import Batch, Images, Items
 from vaekit.data.checks import finite
 from vaekit.errors import DataError, UsageError
 from vaekit.explorer import reading
 from vaekit.explorer.facts import SAMPLES, Explored
 from vaekit.explorer.points import bounded
 from vaekit.explorer.subject import Subject
+from vaekit.uses.maps import pictures
 
 MOST_CODES, MOST_PATH, NEAREST = 256, 64, 10
 
@@ -96,10 +97,13 @@ class Answers:
         return Items(kind.store(reading.values(kind, item)), kind, labels).batch(torch.tensor([0]))
 
     def _understood(self, item: Any, batch: Batch) -> dict[str, Any]:
-        """The item as it was taken."""
+        """The item as it was taken: a picture as it came, not the bits that a model may see of it."""
+        kind = self.subject.kind
         if isinstance(item, dict) and "image" in item:
             return {"image": item["image"]}
-        return reading.shown(self.subject.kind, batch.x, batch.c)[0]
+        if isinstance(kind, Images) and self.points.items is not None:
+            return reading.image(pictures(kind, self.points.items, batch.index)[0])
+        return reading.shown(kind, reading.holes(batch.x, batch.mask), batch.c)[0]
 
     # ------------------------------------------------------------------ what is found
 

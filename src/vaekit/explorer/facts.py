@@ -13,6 +13,7 @@ import numpy as np
 from vaekit import files
 from vaekit.as_trained import AsTrained
 from vaekit.data import Counts, Images, Items, Parts, Sequences, Table, Vectors
+from vaekit.data.columns import Category, Number
 from vaekit.evaluation.latents import ACTIVE
 from vaekit.explorer import maps, reading
 from vaekit.explorer.arrays import Arrays
@@ -203,39 +204,27 @@ def item_columns(subject: Subject, items: Items, arrays: Arrays) -> list[dict[st
 
 
 def _table_columns(kind: Table, items: Items, arrays: Arrays) -> list[dict[str, Any]]:
-    import pandas as pd
-
-    frames = [kind.decode(batch.x, batch.c) for batch in items.batches(4096)]
-    holes = [_holes(kind, batch) for batch in items.batches(4096)]
-    frame = pd.concat(frames, ignore_index=True)
+    """Numbers as they are, dates as years, categories by name; what was not there as NaN and −1."""
+    parts: dict[str, list[np.ndarray]] = {}
+    for batch in items.batches(4096):
+        x = reading.holes(batch.x, batch.mask)
+        for column, codes in kind.restored(x.nan_to_num(), batch.c):
+            parts.setdefault(column.name, []).append(np.where(reading.gone(kind, column, x), np.nan, codes))
     found: list[dict[str, Any]] = []
-    for name in list(frame)[:COLUMNS]:
-        series, hole = frame[name], np.concatenate([h.get(name, np.zeros(0, bool)) for h in holes])
-        series = series.mask(pd.Series(hole)) if len(hole) == len(frame) and hole.any() else series
-        if series.dtype.kind in "iuf" and not isinstance(series.dtype, pd.CategoricalDtype):
-            found.append(_number(name, series.to_numpy(dtype=np.float64, na_value=np.nan), arrays))
-        elif series.dtype.kind == "M":
-            found.append(_number(name, _years(series), arrays))
-        else:
-            codes, words = pd.factorize(series.astype(object), sort=False)
-            if len(words) <= 1_000:
-                found.append(_category(name, [short(word) for word in words], codes, arrays))
+    for column in kind.shown[:COLUMNS]:
+        codes = np.concatenate(parts[column.name]).astype(np.float64)
+        if isinstance(column, Number):
+            dated = column.unit and column.word == "date"
+            found.append(_number(column.name, _years(column.cells(codes)) if dated else codes, arrays))
+        elif isinstance(column, Category):
+            names = [short(value) for value in (*column.values, *column.rare)]
+            found.append(_category(column.name, names, np.where(np.isnan(codes), -1, codes), arrays))
     return found
 
 
 def _years(series: Any) -> np.ndarray:
     """Dates as years with a fraction."""
     return (series.dt.year + (series.dt.day_of_year - 1) / 365.25).to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _holes(kind: Table, batch: Any) -> dict[str, np.ndarray]:
-    """Which numbers of a batch were not there, by column: what stands in their place means nothing."""
-    if batch.mask is None:
-        return {}
-    heads = {c.name: kind.places(c) for c in kind.modelled}
-    return {
-        name: ~batch.mask[:, place.head].numpy() for name, place in heads.items() if place.head is not None
-    }
 
 
 def _number_columns(kind: Vectors | Counts, items: Items, arrays: Arrays) -> list[dict[str, Any]]:

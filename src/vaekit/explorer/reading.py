@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from vaekit.data import Images, Items, Kind, Parts, Sequences, Table
+from vaekit.data.columns import Column
 from vaekit.distributions import Noise
 from vaekit.errors import DataError
 from vaekit.explorer.cell_texts import columns, described, number, texts
@@ -101,18 +102,23 @@ def _cells(kind: Table, x: Tensor, c: Tensor | None) -> list[list[str]]:
     """Texts of each column of a table."""
     found = []
     for column, codes in kind.restored(x.nan_to_num(), c):
-        if column in kind.modelled:
-            place = kind.places(column)
-            level = None if place.head is None else x[:, place.head]
-            gone = torch.zeros(len(x), dtype=torch.bool) if level is None else level.isnan()
-            if place.score is not None:
-                counts = (
-                    torch.ones_like(gone) if level is None else level >= len(getattr(column, "special", ()))
-                )
-                gone |= x[:, place.score].isnan() & counts
-            codes = np.where(gone.numpy(), np.nan, codes)
+        codes = np.where(gone(kind, column, x), np.nan, codes)
         found.append(texts(column, codes))
     return found
+
+
+def gone(kind: Table, column: Column, x: Tensor) -> np.ndarray:
+    """Which rows' cell of a column is not there, for a part of it is NaN, (N,)."""
+    found = torch.zeros(len(x), dtype=torch.bool)
+    if column not in kind.modelled:
+        return found.numpy()
+    place = kind.places(column)
+    level = None if place.head is None else x[:, place.head]
+    found = found if level is None else level.isnan()
+    if place.score is not None:
+        counts = torch.ones_like(found) if level is None else level >= len(getattr(column, "special", ()))
+        found = found | (x[:, place.score].isnan() & counts)
+    return found.numpy()
 
 
 def _parts(kind: Parts, x: Tensor) -> list[dict[str, Any]]:

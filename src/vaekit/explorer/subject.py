@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from vaekit import files, operations, persistence
-from vaekit.data import Kind, Table
+from vaekit.data import Kind
 from vaekit.distributions import Noise
 from vaekit.errors import FileError
+from vaekit.explorer.reading import condition
 from vaekit.model import VAE
 
 
@@ -63,18 +64,7 @@ class Subject:
             label: Place in `kind.labels`, or None.
             rows: How many.
         """
-        kind = self.kind
-        if not kind.conditional:
-            return None
-        if label is not None and isinstance(kind, Table):
-            one = kind.conditions(1, {str(kind.label): kind.labels[label]}, Noise(0, "explore"))
-        elif isinstance(kind, Table):
-            one = kind.conditions(1, None, Noise(0, "explore"))
-        else:
-            shares = kind.frequencies
-            usual = max(range(len(shares)), key=shares.__getitem__) if shares else 0
-            one = kind.condition(torch.tensor([usual if label is None else label]))
-        return None if one is None else one.expand(rows, -1)
+        return condition(self.kind, label, rows)
 
     @cached_property
     def like(self) -> Any:
