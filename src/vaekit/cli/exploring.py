@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Annotated, Any
 
 import typer
@@ -31,4 +32,5 @@ def explore(
     else:
         server = open_run(run).explore(host, port, browser=not no_browser, quiet=quiet)
     server.wait()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses it again need not see how the program ends
     return {"url": server.url.partition("#")[0], "text": "explorer: ended"}

@@ -244,6 +244,7 @@ def listening(host: str, port: int) -> socket.socket:
     Raises:
         ResourceError: E406 the port is in use; E402 the address is not one of this machine.
     """
+    found: socket.socket | None = None
     try:
         family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, kind, number)
@@ -251,6 +252,8 @@ def listening(host: str, port: int) -> socket.socket:
         found.bind(address)
         found.listen(128)
     except OSError as error:
+        if found is not None:
+            found.close()
         if error.errno == errno.EADDRINUSE:
             raise ResourceError("E406", f"port {port} is in use.", hint="--port 0 takes a free one") from None
         reason = error.strerror or error

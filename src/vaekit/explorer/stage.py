@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from vaekit.explorer.answers import Answers
 from vaekit.explorer.facts import Explored
@@ -46,3 +46,9 @@ class Stage:
 
     def close(self) -> None:
         """Nothing more is going to be asked."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
