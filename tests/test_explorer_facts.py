@@ -164,8 +164,10 @@ def test_every_kind_answers(runs: Any, name: str) -> None:
     code = run.at(run.facts["points"]["codes"])[0].tolist()
     item = run.answers.decode({"codes": [code, code], "condition": None})["items"]
     assert len(item) == 2 and item[0] == item[1]
-    path = run.answers.path({"codes": [code], "condition": None})
-    assert (path["nll"] is None) == (not run.subject.stochastic)
+    way = run.answers.path({"codes": [code], "condition": None})
+    nll = way.nll(0)
+    assert way.told([nll])["items"] == item[:1]
+    assert math.isfinite(nll) if run.subject.stochastic else nll is way.told([nll])["nll"] is None
     found = run.answers.encode({"item": {"index": 0}, "condition": None})
     assert np.allclose(found["code"], code, atol=1e-4)
     assert found["nearest"][0]["distance"] < 1e-3 and len(found["nearest"]) == 10
@@ -213,11 +215,14 @@ def test_likelihoods_along_a_path_are_importance_sampled(runs: Any) -> None:
     codes = run.at(run.facts["points"]["codes"])[:3]
     kind, model = run.subject.kind, run.subject.model
     x, _ = run.subject.decode(torch.from_numpy(codes.copy()))
-    expected = -(
-        log_likelihood(model, x, samples=64) + kind.log_volume(kind.encode(kind.store(kind.decode(x))))
-    )
-    found = run.answers.path({"codes": codes.tolist(), "condition": None})["nll"]
-    assert np.allclose(found, expected, atol=0.05)
+    batch = kind.encode(kind.store(kind.decode(x)))
+    same = torch.zeros(3, dtype=torch.long)  # all from the same draws
+    expected = -(log_likelihood(model, batch.x, samples=64, rows=same) + kind.log_volume(batch))
+    way = run.answers.path({"codes": codes.tolist(), "condition": None})
+    assert np.allclose([way.nll(i) for i in range(3)], expected, atol=1e-3)
+    # against many more draws: near
+    better = -(log_likelihood(model, batch.x, samples=5_000) + kind.log_volume(batch))
+    assert np.allclose(expected, better, atol=0.5)
     assert "importance sampling of 64 draws" in run.facts["nll"]
 
 

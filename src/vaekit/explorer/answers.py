@@ -39,10 +39,10 @@ class Answers:
         x, c = self._decoded(asked, MOST_CODES)
         return {"items": reading.shown(self.subject.kind, x, c)}
 
-    def path(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Codes as items, with −log p(x) of each of these."""
+    def path(self, asked: Mapping[str, Any]) -> Way:
+        """Codes as items, whose −log p(x) is still to be found, for it takes long."""
         x, c = self._decoded(asked, MOST_PATH)
-        return {"items": reading.shown(self.subject.kind, x, c), "nll": self._nll(x, c)}
+        return Way(self.subject, x, c)
 
     def encode(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """An item as the model sees it: its code, reconstruction, bounds, p-value, and the points nearest to it."""
@@ -113,14 +113,38 @@ class Answers:
         first = np.argsort(away, kind="stable")[:NEAREST]
         return [{"index": int(i), "distance": float(away[i])} for i in first]
 
-    def _nll(self, x: Tensor, c: Tensor | None) -> list[float] | None:
-        """−log p of each item as it is shown, by importance sampling; None for codes without a density."""
-        subject, kind = self.subject, self.subject.kind
+
+class Way:
+    """Items along a path.
+
+    Args:
+        subject: The run.
+        x: (N, *shape) in the model's space.
+        c: (N, A) condition.
+    """
+
+    def __init__(self, subject: Subject, x: Tensor, c: Tensor | None) -> None:
+        self.subject, self.c = subject, c
+        self.items = reading.shown(subject.kind, x, c)
+        # likelihoods are those of the items as they are shown, which are data: of whole levels, words, cells
+        self.batch = subject.kind.encode(subject.kind.store(subject.kind.decode(x, c)))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def nll(self, i: int) -> float | None:
+        """−log p(x) of one item by importance sampling, all from the same draws; None for codes without a density."""
+        subject, batch, row = self.subject, self.batch, slice(i, i + 1)
         if not subject.stochastic:
             return None
-        batch = kind.encode(kind.store(kind.decode(x, c)))
-        found = operations.log_likelihood(subject.model, batch.x, c, batch.mask, SAMPLES)
-        return [float(value) for value in -(found.double() + kind.log_volume(batch))]
+        x, mask = batch.x[row], None if batch.mask is None else batch.mask[row]
+        c = None if self.c is None else self.c[row]
+        found = operations.log_likelihood(subject.model, x, c, mask, SAMPLES)
+        return -float(found + subject.kind.log_volume(Batch(x, c, mask)))
+
+    def told(self, nll: list[float | None]) -> dict[str, Any]:
+        """The answer, with what `nll` gave of each item."""
+        return {"items": self.items, "nll": nll if self.subject.stochastic else None}
 
 
 def as_codes(told: Any, width: int, most: int) -> Tensor:

@@ -26,7 +26,8 @@ DIMS = 256  # dimensions that are told of; the others stay where they are
 BINS = 32
 COLUMNS = 64  # columns that points can be coloured by
 DRAWS = 4_000  # of a prior whose contours are not known
-ROOM = 32_000_000  # bytes of the items that are sent to the page
+ROOM = 32_000_000  # bytes of the pictures that are sent to the page
+TEXTS, CELL = 4_000_000, 9  # bytes of items that are sent as text, and of one of their cells
 SAMPLES = 64  # draws for −log p(x) of an item on a path
 NAME = 200  # characters that are kept of a name
 
@@ -276,7 +277,9 @@ def sendable(subject: Subject, found: Points, room: int) -> int:
     """How many items there is room for."""
     if found.items is None:
         return 0
-    bytes_each = math.prod(subject.kind.shape) * (1 if isinstance(subject.kind, Images) else 8)
+    numbers = math.prod(subject.kind.shape)
+    pictures = isinstance(subject.kind, Images)
+    bytes_each, room = (numbers, room) if pictures else (numbers * CELL, min(room, TEXTS))
     return min(len(found), max(16, room // max(1, bytes_each)))
 
 

@@ -134,7 +134,7 @@ def _parts(kind: Parts, x: Tensor) -> list[dict[str, Any]]:
 def image(picture: np.ndarray) -> dict[str, Any]:
     """A picture (H, W[, C]) of bytes."""
     picture = picture[..., None] if picture.ndim == 2 else picture
-    content = base64.b64encode(np.ascontiguousarray(picture)).decode()
+    content = base64.b64encode(picture.tobytes()).decode()
     return {"image": {"shape": list(picture.shape), "pixels": content}}
 
 

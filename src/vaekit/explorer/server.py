@@ -12,11 +12,13 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from importlib import resources
 from typing import Any
 
 from vaekit.errors import DataError, ResourceError, VaekitError
+from vaekit.explorer.answers import Answers
 from vaekit.explorer.guard import App, Guard, Limits, Rules
 from vaekit.explorer.stage import Stage
 from vaekit.explorer.worker import Worker
@@ -37,9 +39,13 @@ TYPES = {
     "txt": "text/plain; charset=utf-8",
 }
 JSON = "application/json"
-VERBS = ("decode", "encode", "path")
+Answer = Callable[[dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 MISSING = "there is nothing of this name."
 UNBUILT = b"<!doctype html><title>vaekit</title><p>The page was not built: npm run build in web/.</p>\n"
+
+
+class Missing(Exception):
+    """There is nothing that could answer."""
 
 
 def page_files() -> dict[str, tuple[bytes, str]]:
@@ -66,7 +72,7 @@ def application(stage: Stage, files: Mapping[str, tuple[bytes, str]]) -> App:
         files: The page's files, by path.
     """
     web = needed()
-    model, disk = Worker(), Worker()
+    model, disk = Worker(_alone), Worker()
 
     async def page(request: Any, error: Any = None) -> Any:
         entry = files.get(request.scope["path"]) if request.method in ("GET", "HEAD") else None
@@ -78,42 +84,64 @@ def application(stage: Stage, files: Mapping[str, tuple[bytes, str]]) -> App:
     async def arrays(request: Any) -> Any:
         return web.Response(stage.scene.explored.content, media_type="application/octet-stream")
 
-    async def live(request: Any) -> Any:
+    async def live(told: dict[str, Any]) -> dict[str, Any]:
         if not stage.live:
-            return _failed(404, MISSING)
-        return await _answered(disk, lambda told: stage.news(told.get("after", 0)), request)
+            raise Missing(MISSING)
+        return await disk.done(lambda: stage.news(told.get("after", 0)))
 
-    def asked(verb: str) -> Any:
-        async def answer(request: Any) -> Any:
-            answers = stage.scene.answers
-            if answers is None:
-                return _failed(404, "there is no model yet.")
-            return await _answered(model, getattr(answers, verb), request)
+    def answers() -> Answers:
+        if stage.scene.answers is None:
+            raise Missing("there is no model yet.")
+        return stage.scene.answers
 
-        return web.Route(f"/api/{verb}", answer, methods=["POST"])
+    async def decode(told: dict[str, Any]) -> dict[str, Any]:
+        about = answers()
+        return await model.done(lambda: about.decode(told))
+
+    async def encode(told: dict[str, Any]) -> dict[str, Any]:
+        about = answers()
+        return await model.done(lambda: about.encode(told))
+
+    async def path(told: dict[str, Any]) -> dict[str, Any]:
+        about = answers()
+        way = await model.done(lambda: about.path(told))
+        # one by one, so that other questions come in between
+        return way.told([await model.done(partial(way.nll, i)) for i in range(len(way))])
+
+    def question(answer: Answer) -> Any:
+        async def answered(request: Any) -> Any:
+            return await _answered(request, answer)
+
+        return web.Route(f"/api/{answer.__name__}", answered, methods=["POST"])
 
     routes = [
         web.Route("/facts.json", facts),
         web.Route("/arrays.bin", arrays),
-        *map(asked, VERBS),
-        web.Route("/api/live", live, methods=["POST"]),
+        *map(question, (decode, encode, path, live)),
     ]
     app = web.Starlette(routes=routes, exception_handlers={404: page})
     app.router.redirect_slashes = False
     return app
 
 
-async def _answered(worker: Worker, answer: Callable[[dict[str, Any]], dict[str, Any]], request: Any) -> Any:
+def _alone() -> None:
+    """One core for this thread: on few rows, threads that wait for each other take longer than one that does it all."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+async def _answered(request: Any, answer: Answer) -> Any:
     """The answer to a question, or why there is none."""
     try:
-        told = parsed(await request.body())
-        found = finite(await worker.done(lambda: answer(told)))
+        return _json(200, finite(await answer(parsed(await request.body()))))
+    except Missing as error:
+        return _failed(404, str(error))
     except VaekitError as error:
         return _failed(422, error.message, error.code, error.hint)
     except Exception as error:  # ours; the page and the others go on
         print(f"explorer: {type(error).__name__}: {error}", file=sys.stderr)
         return _failed(500, "this could not be computed.")
-    return _json(200, found)
 
 
 def _failed(status: int, message: str, code: str = "", hint: str = "") -> Any:

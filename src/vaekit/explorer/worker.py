@@ -15,17 +15,22 @@ T = TypeVar("T")
 class Worker:
     """A thread that ends with the program, whatever it is doing.
 
+    Args:
+        first: What the thread does before all else.
+
     Example:
         >>> worker = Worker()
         >>> worker.submit(lambda: 2 + 3).result()
         5
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: Callable[[], object] | None = None) -> None:
         self._calls: queue.SimpleQueue[tuple[Future, Callable[[], Any]]] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name="vaekit explorer: model", daemon=True).start()
+        threading.Thread(target=self._run, args=(first,), name="vaekit explorer: worker", daemon=True).start()
 
-    def _run(self) -> None:
+    def _run(self, first: Callable[[], object] | None) -> None:
+        if first is not None:
+            first()
         while True:
             future, call = self._calls.get()
             if not future.set_running_or_notify_cancel():
