@@ -13,6 +13,7 @@ from vaekit import operations
 from vaekit.data import Batch, Images, Items
 from vaekit.data.checks import finite
 from vaekit.errors import DataError, UsageError
+from vaekit.evaluation.units import log_volume
 from vaekit.explorer import reading
 from vaekit.explorer.facts import SAMPLES, Explored
 from vaekit.explorer.points import bounded
@@ -140,7 +141,7 @@ class Way:
         x, mask = batch.x[row], None if batch.mask is None else batch.mask[row]
         c = None if self.c is None else self.c[row]
         found = operations.log_likelihood(subject.model, x, c, mask, SAMPLES)
-        return -float(found + subject.kind.log_volume(Batch(x, c, mask)))
+        return -float(found + log_volume(subject.model, subject.kind, Batch(x, c, mask)))
 
     def told(self, nll: list[float | None]) -> dict[str, Any]:
         """The answer, with what `nll` gave of each item."""

@@ -19,6 +19,7 @@ from vaekit import as_trained, operations, persistence
 from vaekit.data import Batch, Items
 from vaekit.distributions import MEAN, Noise
 from vaekit.errors import VaekitError
+from vaekit.evaluation.units import log_volume
 from vaekit.explorer.subject import Subject
 
 MOST, NUMBERS = 100_000, 16_000_000  # points, and numbers of all their codes
@@ -178,7 +179,7 @@ def bounded(subject: Subject, batch: Batch) -> tuple[Tensor, Tensor]:
     ELBO = log p(x | z = E[z | x]) − KL(q(z | x) ‖ p(z))
     """
     out = subject.model(batch.x, batch.c, batch.mask, noise=MEAN)
-    volume = subject.kind.log_volume(batch)
+    volume = log_volume(subject.model, subject.kind, batch)
     kl = out.rate.double() if subject.stochastic else torch.zeros(len(batch), dtype=torch.float64)
     return volume - out.distortion.double() - kl, kl
 
