@@ -77,13 +77,8 @@ LAYERS = {
     "trackers": {"errors"},
     "export": BELOW_TOP | {"config", "prepare", "progress", "as_trained"},
     "explorer": BELOW_TOP
-<<<<<<< HEAD
-    | {"uses", "config", "prepare", "progress", "outputs", "report", "as_trained", "export"},
-    "comparison": {"files", "errors", "meanings", "report"},
-=======
     | {"uses", "config", "prepare", "progress", "signals", "outputs", "report", "as_trained", "export"},
-    "comparison": {"files", "errors", "config", "progress", "report"},
->>>>>>> cb128e7 (Explorer: paths let other questions in between; documentation; a benchmark of hover to decode)
+    "comparison": {"files", "errors", "meanings", "report"},
     "hub": {"files", "errors", "persistence", "inspection", "config", "progress", "model_card"},
     "second_stage": BELOW_TOP
     | {"uses", "config", "prepare", "progress", "outputs", "pages", "report", "as_trained"},
