@@ -267,6 +267,16 @@ def manifest_folder(place: Path) -> Path:
     return place
 
 
+def test_a_manifest_names_what_lies_in_inner_folders(tmp_path) -> None:
+    with files.folder(tmp_path / "it") as inside:
+        (inside / "inner").mkdir()
+        files.write(inside / "inner" / "a.bin", b"1")
+    assert files.read_json(files.check(tmp_path / "it") / files.MANIFEST)["files"].keys() == {"inner/a.bin"}
+    (tmp_path / "it" / "inner" / "a.bin").write_bytes(b"2")
+    with pytest.raises(FileError, match="inner/a.bin has changed"):
+        files.check(tmp_path / "it")
+
+
 def test_every_flipped_bit_of_every_file_is_noticed(tmp_path) -> None:
     place = manifest_folder(tmp_path / "it")
     files.check(place)
@@ -304,7 +314,7 @@ def test_every_truncation_and_every_missing_file_is_noticed(tmp_path) -> None:
     "text",
     [
         "[]", "3", "null", '"x"', "{}", '{"files": null}', '{"files": []}', '{"files": {"a.bin": 3}}',
-        '{"files": {"../outside": "0"}}', '{"files": {"/etc/hostname": "0"}}',
+        '{"files": {"../outside": "0"}}', '{"files": {"b/../../outside": "0"}}', '{"files": {"/etc/hostname": "0"}}',
     ],
 )  # fmt: skip
 def test_an_odd_manifest_is_a_damaged_one(text, tmp_path) -> None:

@@ -78,7 +78,7 @@ LAYERS = {
     "trackers": {"errors"},
     "export": BELOW_TOP | {"config", "prepare", "progress", "as_trained"},
     "explorer": BELOW_TOP
-    | {"uses", "config", "prepare", "progress", "outputs", "report", "as_trained", "export"},
+    | {"uses", "config", "prepare", "progress", "signals", "outputs", "report", "as_trained", "export"},
     "comparison": {"files", "errors", "meanings", "report"},
     "hub": {"files", "errors", "persistence", "inspection", "config", "progress", "model_card"},
     "second_stage": BELOW_TOP

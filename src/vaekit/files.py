@@ -151,9 +151,9 @@ def folder(path: str | Path) -> Iterator[Path]:
 
 
 def hashes(place: Path) -> dict[str, str]:
-    """SHA-256 of every file directly in a folder, but for the manifest itself."""
-    names = sorted(p.name for p in place.iterdir() if p.is_file() and p.name != MANIFEST)
-    return {name: sha256(place / name) for name in names}
+    """SHA-256 of every file below a folder by its path in it, but for the manifest itself."""
+    names = sorted(p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file())
+    return {name: sha256(place / name) for name in names if name != MANIFEST}
 
 
 def sha256(path: Path) -> str:
@@ -175,7 +175,7 @@ def check(place: str | Path) -> Path:
     if not isinstance(expected, dict) or as_written != (place / MANIFEST).read_text(encoding="utf-8"):
         raise FileError("E303", "the manifest has changed since it was written.", where=place / MANIFEST)
     for name, digest in expected.items():
-        if Path(name).name != name or not (place / name).is_file():
+        if not _within(name) or not (place / name).is_file():
             raise FileError("E303", f"the manifest names {name}, which is not there.", where=place)
         if sha256(place / name) != digest:
             hint = "copy it again from where it was made, or train again with --fresh"
@@ -183,6 +183,13 @@ def check(place: str | Path) -> Path:
                 "E303", f"{name} has changed since it was written.", where=place / name, hint=hint
             )
     return place
+
+
+def _within(name: str) -> bool:
+    """Whether a path of a manifest stays below the manifest's folder."""
+    return not name.startswith("/") and all(
+        part not in ("", ".", "..") for part in re.split(r"[/\\]|^\w:", name)
+    )
 
 
 def _tidy(path: Path) -> None:

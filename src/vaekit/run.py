@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -565,9 +565,74 @@ class Run:
 
         return refit(self, data, Choice(prior, **options), quiet)
 
+    def export(
+        self,
+        out: str | Path,
+        format: str = "onnx",
+        data: Any = None,
+        said: Callable[[str], None] | None = None,
+    ) -> dict[str, Any]:
+        """Write encoder, decoder and score for other programs, or the explorer as a page that needs no server.
+
+        Args:
+            out: The folder; an older one is replaced once the new one is whole.
+            format: onnx, torch, or web.
+            data: Held-out items to hold what is written against; by default the run's own where they are there still,
+                else draws from the model.
+            said: Told of each file in a line.
+
+        Returns:
+            What `export.json` in it says: the files, their inputs and outputs, and how far each is from the model.
+
+        Raises:
+            UsageError: E103 there is no such format, E110 the model computes something that no graph can hold.
+            FileError: E306, a graph differs from the model by more than 1e-4; nothing is left behind.
+        """
+        from vaekit.export import export
+
+        heldout = None if data is None else self.items(data)
+        if format == "web":
+            from vaekit.explorer.site import site
+            from vaekit.explorer.subject import Subject
+
+            subject = Subject(self.model, self.kind, self.path, self.about, self.facts)
+            return site(subject, out, said or (lambda line: None), heldout=heldout)
+        return export(self.model, self.kind, out, format, heldout, said=said or (lambda line: None))
+
     def report(self) -> Path:
         """Write report.html again from what the run folder holds."""
         return write_report(self.path)
+
+    def explore(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        live: bool = False,
+        browser: bool = True,
+        quiet: bool = False,
+    ) -> Any:
+        """Open a page on which the latent space is looked at and walked through; needs the extra `web`.
+
+        Args:
+            host: Where to listen; another address than this machine's own needs the token that is printed.
+            port: 0 takes one that is free.
+            live: Follow a training that goes on.
+            browser: Open the page in the browser.
+            quiet: Say nothing.
+
+        Returns:
+            The server, which goes on until the program ends: `.url`, `.wait()` until Ctrl-C, `.stop()`.
+
+        Raises:
+            ResourceError: E404 a package is missing; E406 the port is in use.
+        """
+        from vaekit.explorer import start
+        from vaekit.explorer.subject import Subject
+
+        if live:
+            return start.follow(self.path, host, port, browser, quiet)
+        subject = Subject(self.model, self.kind, self.path, self.about, self.facts)
+        return start.explore(subject, host, port, browser, quiet)
 
     def _needs_prior(self) -> None:
         if not self.model.bottleneck.stochastic and getattr(self.model.bottleneck, "prior", None) is None:

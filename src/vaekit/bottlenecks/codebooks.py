@@ -20,6 +20,8 @@ def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
         tensor([1, 0])
     """
     half = codebook.square().sum(1) / 2  # ‖v − e‖² / 2 without what all codes share
+    if torch.compiler.is_exporting():  # a traced program cannot count the parts
+        return torch.addmm(half, vectors, codebook.T, alpha=-1).argmin(1)
     parts = vectors.split(max(1, AT_ONCE // len(codebook)))
     return torch.cat([torch.addmm(half, part, codebook.T, alpha=-1).argmin(1) for part in parts])
 

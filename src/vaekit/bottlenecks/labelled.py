@@ -77,7 +77,7 @@ class Labelled(Bottleneck):
         temperature: float = 1.0,
     ) -> tuple[Tensor, list[Latent]]:
         given_y, given_z = (None, None) if z is None else z
-        n = next((len(t) for t in (given_y, given_z, h, c) if t is not None), n)
+        n = next((t.shape[0] for t in (given_y, given_z, h, c) if t is not None), n)
         p_y = OneHot(self.log_frequencies.expand(needed(n), 1, -1))  # (N, K)
         q_y = told(p_y if h is None else self.classifier(h), c)
         y = draw(q_y, noise)[0] if given_y is None else hard(given_y)
@@ -87,7 +87,7 @@ class Labelled(Bottleneck):
 
     def _below(self, h: Any, y: Tensor, z: Tensor | None, noise: Noise, temperature: float) -> Latent:
         """z given y."""
-        p = rows(self.prior(None), len(y))
+        p = rows(self.prior(None), y.shape[0])
         if h is None:
             q = p = tempered(p, temperature)
         else:

@@ -88,6 +88,8 @@ class Quantized(Bottleneck):
             raise ValueError(
                 f"codes have {len(most)} entries on the last axis, not shape {tuple(codes.shape)}"
             )
+        if torch.compiler.is_exporting():  # a traced program cannot look at values
+            return codes
         if codes.numel() and bool(((codes < 0) | (codes >= most)).any()):
             ends = f"{levels - 1}" if isinstance(levels, int) else f"{[count - 1 for count in levels]}"
             raise ValueError(

@@ -36,7 +36,7 @@ class ResidualQuantizer(Quantizer):
         self.dim, self.levels = stages[0].dim, [stage.size for stage in stages]
 
     def forward(self, h: Tensor) -> Quantization:
-        left, codes, penalty = h, [], h.new_zeros(len(h))
+        left, codes, penalty = h, [], h.new_zeros(h.shape[0])
         for stage in self.stages:
             found = stage(left)
             codes.append(found.codes)

@@ -55,7 +55,7 @@ class SideBySide(Bottleneck):
         given = [None] * len(self.parts) if z is None else list(z)
         if len(given) != len(self.parts):
             raise ValueError(f"{len(given)} latent values were given to {len(self.parts)} parts")
-        n = next((len(value) for value in given if value is not None), n)
+        n = next((value.shape[0] for value in given if value is not None), n)
         found = [
             part(h, c, value, n, noise, temperature) for part, value in zip(self.parts, given, strict=True)
         ]

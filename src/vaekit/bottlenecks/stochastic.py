@@ -191,7 +191,7 @@ class LadderLayer(Layer):
     def prior_and_state(self, state: Tensor, c: Tensor | None) -> tuple[Distribution, Tensor]:
         if self.prior is not None:
             return self.distribution(self.prior(state, c)), state
-        zeros = state.new_zeros(len(state), self.family.size(self.latent), *state.shape[2:])
+        zeros = state.new_zeros(state.shape[0], self.family.size(self.latent), *state.shape[2:])
         return self.distribution(zeros), state
 
     def posterior_given(self, p: Any, state: Tensor, h: Tensor, c: Tensor | None) -> Distribution:

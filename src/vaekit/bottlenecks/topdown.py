@@ -100,7 +100,7 @@ class TopDown(Bottleneck):
     def _replaced(self, layer: Any, state: Tensor, c: Tensor | None) -> Distribution:
         """The prior that stands in for the top layer's own, over (N, *latent)."""
         p = self.prior(c)  # type: ignore[misc]
-        p = rows(p, len(state)) if c is None else p
+        p = rows(p, state.shape[0]) if c is None else p
         return unflattened(p, (layer.latent, *self.shape[1:]))
 
     def with_prior(self, prior: nn.Module) -> TopDown:
@@ -118,7 +118,8 @@ class TopDown(Bottleneck):
 def _rows(h: Any, values: list[Tensor | None], c: Tensor | None, n: int | None) -> int:
     """The number of rows of a pass, from whatever tells it."""
     told = [*([] if h is None else h), *values, c]
-    return next((len(t) for t in told if t is not None), None) or needed(n)
+    found = next((t.shape[0] for t in told if t is not None), n)
+    return needed(found)
 
 
 class Unflattened(Distribution):

@@ -15,12 +15,14 @@ from vaekit.cli.app import app
 for _sort in (
     "training",
     "figures",
+    "exploring",
     "anomalies",
     "items",
     "imputation",
     "variation",
     "denoising",
     "comparing",
+    "exporting",
     "runs",
     "sharing",
 ):

@@ -25,6 +25,7 @@ from vaekit.recipes import configurable
 
 # with 400 each, 8 000 cells of 1 000 genes are soon learned by heart (benchmarks/counts.py)
 HIDDEN = (128, 128)
+LARGEST = 2.0**62  # an int64 holds it
 SURE = 5.0  # standard errors by which the values must vary more than Poisson counts
 
 
@@ -129,7 +130,7 @@ class Counts(Kind):
         Returns:
             (B, D) int64.
         """
-        return x.detach().cpu().double().round().clamp(min=0).to(torch.int64).numpy()
+        return x.detach().cpu().double().round().clamp(0, LARGEST).to(torch.int64).numpy()
 
     def encoder(self, outputs: int, condition: int = 0) -> nn.Module:
         return LogCounts(self.log_mean, MLP(self.dim, outputs, hidden=HIDDEN, condition=condition))

@@ -358,6 +358,11 @@ class Table(Kind):
         """
         import pandas as pd
 
+        series = [column.cells(codes) for column, codes in self.restored(x, c)]
+        return pd.concat(series, axis=1) if series else pd.DataFrame(index=range(len(x)))
+
+    def restored(self, x: Tensor, c: Tensor | None = None) -> list[tuple[Column, np.ndarray]]:
+        """As `decode`, each column with its codes, (B,) with NaN in the holes."""
         values = x.detach().cpu().double()
         scores = {id(col): values[:, i].numpy() for i, col in enumerate(self.scored)}
         holes = {id(col): values[:, len(self.scored) + i].numpy() < 0.5 for i, col in enumerate(self.holed)}
@@ -367,7 +372,7 @@ class Table(Kind):
         spread = np.zeros(0)
         if len(x):
             spread = RowNoise(0, "rare", content_keys(x)).uniform((len(x), 1)).squeeze(1).double().numpy()
-        series = []
+        found = []
         for column in self.shown:
             if column.name in given:
                 codes = given[column.name]
@@ -375,8 +380,8 @@ class Table(Kind):
                 level = levels.get(id(column), np.zeros(len(x), dtype=np.int64))
                 codes = column.restored(level, scores.get(id(column), spread))
                 codes = np.where(holes.get(id(column), np.zeros(len(x), dtype=bool)), np.nan, codes)
-            series.append(column.cells(codes))
-        return pd.concat(series, axis=1) if series else pd.DataFrame(index=range(len(x)))
+            found.append((column, codes))
+        return found
 
     def frame(self, values: Any) -> Any:
         """A table with the columns that new rows have, in the types of training; time spans as numbers of their unit.

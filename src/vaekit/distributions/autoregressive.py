@@ -67,7 +67,7 @@ class Autoregressive(D.Distribution):
             raise ValueError("an end and a temperature are those of categories, which have no family here")
         self.net, self.context, self.shape, self.family = net, context, torch.Size(shape), family
         self.end, self.temperature = end, temperature
-        self.rows = rows if context is None else len(context)
+        self.rows = rows if context is None else context.shape[0]
         front = () if self.rows is None else (self.rows,)
         super().__init__(torch.Size((*front, *shape)), validate_args=False)
 
@@ -105,7 +105,7 @@ class Autoregressive(D.Distribution):
     def _walked(self, choose: Callable[[D.Distribution], Tensor]) -> Tensor:
         like = self._like()
         x = like.new_zeros((self.rows or 1, *self.shape))
-        done = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        done = torch.zeros(x.shape[0], dtype=torch.bool, device=x.device)
         own = getattr(self.net, "walker", None)
         ask: Walker = self._asked if own is None else own(self.context)
         for place in self._places():
@@ -115,7 +115,8 @@ class Autoregressive(D.Distribution):
                 chosen = torch.where(done.view(-1, *(1,) * len(place)), float(self.end), chosen)
                 done |= (chosen == self.end).flatten()
             x[spot] = chosen
-            if self.end is not None and bool(done.all()):
+            # a traced program has no early end; it writes ends after the first in any case
+            if self.end is not None and not torch.compiler.is_exporting() and bool(done.all()):
                 return torch.where(_after(x, self.end), float(self.end), x)
         return x
 

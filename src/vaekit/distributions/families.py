@@ -279,7 +279,7 @@ class FullGaussian(nn.Module):
         dim = int((math.isqrt(9 + 8 * params.shape[1]) - 3) // 2)  # solves D + D(D+1)/2 = size
         loc, lower = params[:, :dim], params[:, dim:]
         row, column = torch.tril_indices(dim, dim, device=params.device)
-        tril = params.new_zeros(len(params), dim, dim)
+        tril = params.new_zeros(params.shape[0], dim, dim)
         tril[:, row, column] = lower  # (N, D, D)
         diagonal = positive(tril.diagonal(dim1=1, dim2=2), 1.0, 1e-4)
         tril = tril.tril(-1) + torch.diag_embed(diagonal)

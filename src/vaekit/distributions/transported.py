@@ -77,7 +77,7 @@ class Transported(D.Distribution):
         """log p, (N, D) → (N,); no gradient follows it."""
         value = value.detach()
         probes = _probes(value)
-        state = torch.cat([value, value.new_zeros(len(value), 1)], 1)  # (N, D + 1): u and −∫ div
+        state = torch.cat([value, value.new_zeros(value.shape[0], 1)], 1)  # (N, D + 1): u and −∫ div
         steps = -(-self.steps // 2)
         for i in range(steps, 0, -1):
             state = state + _increment(self._with_divergence(probes), state, i / steps, -1 / steps)
@@ -127,7 +127,7 @@ def _probes(value: Tensor) -> Probes:
     dim = value.shape[1]
     if dim <= EXACT:
         axes = math.sqrt(dim) * torch.eye(dim, device=value.device, dtype=value.dtype).unsqueeze(1)
-        return lambda: axes.expand(dim, len(value), dim)
+        return lambda: axes.expand(dim, value.shape[0], dim)
     noise = RowNoise(0, "probes", content_keys(value))
     return lambda: (noise.uniform(value.shape, value) - 0.5).sign().unsqueeze(0)
 

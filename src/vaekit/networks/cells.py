@@ -43,7 +43,7 @@ class Cells(nn.Module):
             return x
         places = x[:, self.numbers :].long() + self.offsets  # (N, C)
         seen = x.new_ones(places.shape) if mask is None else mask[:, self.numbers :].to(x.dtype)
-        hot = x.new_zeros(len(x), sum(self.levels)).scatter_(1, places, seen)
+        hot = x.new_zeros(x.shape[0], sum(self.levels)).scatter_(1, places, seen)
         return torch.cat([x[:, : self.numbers], hot], 1)
 
     def forward(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> Tensor:

@@ -32,6 +32,6 @@ class FiLM(nn.Module):
             return h
         if c is None:
             raise ValueError(f"this network needs a condition of width {self.condition}")
-        shape = (len(h), -1) + (1,) * (h.dim() - 2)
+        shape = (h.shape[0], -1) + (1,) * (h.dim() - 2)
         gain, shift = self.net(c.to(h.dtype)).chunk(2, 1)  # (N, F) each
         return h * (1 + gain.reshape(shape)) + shift.reshape(shape)

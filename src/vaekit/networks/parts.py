@@ -36,7 +36,7 @@ class EachPart(nn.Module):
     def forward(self, x: Tensor, c: Tensor | None = None, mask: Tensor | None = None) -> list[Tensor]:
         """(N, P) → which parts are there, (N, M), and the features of each."""
         given = [None] * len(self.shapes) if mask is None else list(mask.split(self.widths, 1))
-        seen = [x.new_ones(len(x)) if part is None else part.any(1).to(x.dtype) for part in given]
+        seen = [x.new_ones(x.shape[0]) if part is None else part.any(1).to(x.dtype) for part in given]
         features = []
         for shape, net, part, known in zip(
             self.shapes, self.nets, x.split(self.widths, 1), given, strict=True

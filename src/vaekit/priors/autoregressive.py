@@ -49,7 +49,7 @@ class AutoregressiveCodes(nn.Module):
     def forward(self, c: Tensor | None = None) -> Autoregressive:
         """Over (*shape); given a condition (N, A), one map for each of its rows."""
         context = c if self.condition else None
-        rows = None if c is None else len(c)
+        rows = None if c is None else c.shape[0]
         return Autoregressive(self.net, context, self.shape, rows=rows)
 
 
@@ -79,6 +79,6 @@ class _Flattened(nn.Module):
         def logits(x: Tensor, place: Place) -> Tensor:
             t = sum(i * math.prod(x.shape[axis + 2 :]) for axis, i in enumerate(place))  # in raster order
             found = own(x.flatten(1), (t,)).masked_fill(~self.possible[t], -torch.inf)  # (N, 1, K)
-            return found.view(len(x), *(1,) * len(place), -1)
+            return found.view(x.shape[0], *(1,) * len(place), -1)
 
         return logits

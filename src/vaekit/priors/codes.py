@@ -43,7 +43,7 @@ class UniformCodes(nn.Module):
 
     def forward(self, c: Tensor | None = None) -> UniformLevels:
         """Over (*shape); given a condition (N, A), one map for each of its rows, whatever it is."""
-        return UniformLevels(self.sizes if c is None else self.sizes.expand(len(c), *self.shape))
+        return UniformLevels(self.sizes if c is None else self.sizes.expand(c.shape[0], *self.shape))
 
 
 @configurable
@@ -68,7 +68,7 @@ class UniformOneHot(nn.Module):
 
     def forward(self, c: Tensor | None = None) -> OneHot:
         """Over (G·K,); given a condition (N, A), one row for each of its rows, whatever it is."""
-        return OneHot(self.logits if c is None else self.logits.expand(len(c), self.groups, self.levels))
+        return OneHot(self.logits if c is None else self.logits.expand(c.shape[0], self.groups, self.levels))
 
     def settle(self, z: Tensor) -> Tensor:
         """Any numbers (N, G·K) as the one-hot vectors of their largest, group by group."""

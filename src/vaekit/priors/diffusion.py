@@ -50,8 +50,8 @@ class RectifiedFlow(nn.Module):
     def forward(self, c: Tensor | None = None) -> Transported:
         """Over (D,); given a condition (N, A), one row for each of its rows."""
         own = c if self.condition else None
-        field = lambda u, t: self.velocity(u, u.new_full((len(u), 1), t), own)  # noqa: E731
-        rows, like = None if c is None else len(c), self.net.last.bias
+        field = lambda u, t: self.velocity(u, u.new_full((u.shape[0], 1), t), own)  # noqa: E731
+        rows, like = None if c is None else c.shape[0], self.net.last.bias
         return Transported(field, self.dim, self.steps, rows, like=like.detach())
 
     def velocity(self, u: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:

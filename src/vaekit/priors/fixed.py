@@ -36,5 +36,5 @@ class StandardNormal(nn.Module):
         """N(0, I) over (D,); given a condition (N, A), one row for each of its rows, whatever it is."""
         if c is None:
             return Normal(self.loc, self.scale, validate_args=False)
-        shape = (len(c), self.dim)
+        shape = (c.shape[0], self.dim)
         return Normal(self.loc.expand(shape), self.scale.expand(shape), validate_args=False)

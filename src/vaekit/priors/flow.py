@@ -79,7 +79,7 @@ class Flow(nn.Module):
             raise ValueError(
                 f"this flow depends on {self.features} numbers for each row; give c (N, {self.features})"
             )
-        base = self.loc if c is None else self.loc.expand(len(c), self.dim)
+        base = self.loc if c is None else self.loc.expand(c.shape[0], self.dim)
         push = self.layers(c if self.features else None).inv  # zuko's own direction is z → ε
         return Flowed(push, Normal(base, torch.ones_like(base), validate_args=False))
 

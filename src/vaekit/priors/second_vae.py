@@ -121,7 +121,7 @@ class TwoStage(nn.Module):
 
     def forward(self, c: Tensor | None = None) -> SecondVae:
         """Over (D,); given a condition (N, A), one row for each of its rows."""
-        return SecondVae(self, None if c is None else len(c), c if self.condition else None)
+        return SecondVae(self, None if c is None else c.shape[0], c if self.condition else None)
 
     @property
     def like(self) -> Tensor:

@@ -37,7 +37,7 @@ class UniformSphere(nn.Module):
 
     def forward(self, c: Tensor | None = None) -> UniformSphereDistribution:
         """One row for all; given a condition (N, A), one row for each of its rows, whatever it is."""
-        return UniformSphereDistribution(self.axis if c is None else self.axis.expand(len(c), self.dim))
+        return UniformSphereDistribution(self.axis if c is None else self.axis.expand(c.shape[0], self.dim))
 
     def settle(self, z: Tensor) -> Tensor:
         """Any values (N, D) at length one; the zero vector becomes the first axis."""

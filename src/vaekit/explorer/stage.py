@@ -1,0 +1,54 @@
+"""What the server shows at the moment: facts, arrays, and answers about the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from vaekit.explorer.answers import Answers
+from vaekit.explorer.facts import Explored
+from vaekit.explorer.subject import Subject
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A run as it is shown, all of it of one moment.
+
+    Attributes:
+        explored: What the page is told.
+        answers: About the model; None while there is none.
+    """
+
+    explored: Explored
+    answers: Answers | None
+
+    @classmethod
+    def of(cls, subject: Subject, explored: Explored) -> Scene:
+        """A run that has a model."""
+        return cls(explored, Answers(subject, explored))
+
+
+class Stage:
+    """A scene that stays as it is.
+
+    Args:
+        scene: What is shown.
+    """
+
+    live = False
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def news(self, after: int) -> dict[str, Any]:
+        """What a training has written since; nothing here, where none goes on."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Nothing more is going to be asked."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()

@@ -1,0 +1,60 @@
+"""From a run to a page in the browser."""
+
+from __future__ import annotations
+
+import contextlib
+import webbrowser
+from pathlib import Path
+
+from vaekit.explorer.facts import Explored, explored
+from vaekit.explorer.live import Live
+from vaekit.explorer.server import Explorer, needed, warn_open
+from vaekit.explorer.stage import Scene, Stage
+from vaekit.explorer.subject import Subject
+from vaekit.progress import Line, say
+
+WITHIN = 60.0  # seconds in which points are made before the page opens
+
+
+def explore(subject: Subject, host: str, port: int, browser: bool = True, quiet: bool = False) -> Explorer:
+    """Serve the explorer of a trained model.
+
+    Args:
+        subject: The run.
+        host, port, browser, quiet: As of `Run.explore`.
+    """
+    needed()  # said before anything is computed
+    return _served(Stage(Scene.of(subject, _gathered(subject, quiet))), host, port, browser, quiet)
+
+
+def follow(path: str | Path, host: str, port: int, browser: bool = True, quiet: bool = False) -> Explorer:
+    """Serve the explorer of a run that is trained meanwhile.
+
+    Args:
+        path: The run folder; it may have no model yet.
+        host, port, browser, quiet: As of `Run.explore`.
+    """
+    needed()
+    return _served(Live(Path(path)).start(), host, port, browser, quiet)
+
+
+def _served(stage: Stage, host: str, port: int, browser: bool, quiet: bool) -> Explorer:
+    server = Explorer(stage, host, port)
+    warn_open(host)
+    if not quiet:
+        say(f"explorer: {server.url}  (Ctrl-C ends it)")
+    if browser:
+        with contextlib.suppress(webbrowser.Error):
+            webbrowser.open(server.url)
+    return server
+
+
+def _gathered(subject: Subject, quiet: bool) -> Explored:
+    """What the page is told, with a progress line."""
+    with Line(quiet) as line:
+
+        def show(share: float, count: int) -> None:
+            if line.due:
+                line.show(share, {"points": count})
+
+        return explored(subject, within=WITHIN, say=show)

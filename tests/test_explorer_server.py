@@ -1,0 +1,355 @@
+"""The explorer from end to end: a run on a page, a training that is followed, an end without a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import call
+
+import vaekit
+from vaekit import files
+from vaekit.errors import FileError, ResourceError, UsageError
+from vaekit.explorer import start
+from vaekit.explorer.arrays import array_at
+from vaekit.explorer.live import Live
+from vaekit.explorer.server import Explorer, listening
+from vaekit.explorer.subject import opened
+from vaekit.explorer.worker import Worker
+
+FORM = {"Content-Type": "application/json", "X-Vaekit": "1"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[vaekit.Run]:
+    place = tmp_path_factory.mktemp("explored")
+    images = np.random.default_rng(0).integers(0, 256, size=(60, 8, 8)).astype(np.uint8)
+    np.savez(place / "data.npz", x=images, y=np.array(["<b>cat</b>", "dog"] * 30))
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("vaekit.fitting", "vaekit.launch"):
+            patch.setattr(f"{module}.write_report", lambda path: files.write(Path(path) / "report.html", ""))
+        yield vaekit.fit(
+            place / "data.npz", labels="y", key="x", steps=8, batch_size=16, latent=3, threads=1, evaluate_every=4,
+            patience=0, out=place / "run", quiet=True,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(run: vaekit.Run) -> Iterator[Explorer]:
+    with run.explore(browser=False, quiet=True) as found:
+        yield found
+
+
+def get(server: Any, path: str) -> bytes:
+    with urllib.request.urlopen(server.url.partition("#")[0] + path, timeout=30) as reply:
+        return reply.read()
+
+
+def ask(server: Any, verb: str, **asked: Any) -> dict[str, Any]:
+    address = server.url.partition("#")[0] + f"api/{verb}"
+    request = urllib.request.Request(address, json.dumps(asked).encode(), FORM, method="POST")
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        return json.loads(reply.read())
+
+
+def prints(folder: Path) -> dict[str, str]:
+    return {str(p.relative_to(folder)): files.sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+# ---------------------------------------------------------------------- a run
+
+
+def test_a_run_is_explored_and_nothing_is_written(run: vaekit.Run, server: Explorer) -> None:
+    before = prints(run.path)
+    facts, content = json.loads(get(server, "facts.json")), get(server, "arrays.bin")
+    assert facts["source"] == "server" and not facts["live"] and facts["title"] == run.path.name
+    assert facts["labels"] == ["<b>cat</b>", "dog"] and facts["metrics"]["n"] == run.metrics["n"]
+    assert facts["points"]["count"] == 60 and facts["points"]["sampled"] is None
+    codes = array_at(facts["points"]["codes"], content)
+    made = ask(server, "decode", codes=codes[:2].tolist(), condition=None)["items"]
+    assert [one["image"]["shape"] for one in made] == [[8, 8, 1]] * 2
+    found = ask(server, "encode", item={"index": 4}, condition=None)
+    assert np.allclose(found["code"], codes[4], atol=1e-4) and found["nearest"][0]["index"] == 4
+    assert ask(server, "encode", item=found["item"], condition=None)["code"] == pytest.approx(
+        found["code"], abs=1e-4
+    )
+    assert len(ask(server, "path", codes=codes[:3].tolist(), condition=None)["nll"]) == 3
+    assert get(server, "") == get(server, "index.html")
+    assert prints(run.path) == before
+
+
+def test_the_points_are_held_out_and_trained_on_as_the_run_had_them(
+    run: vaekit.Run, server: Explorer
+) -> None:
+    facts, content = json.loads(get(server, "facts.json")), get(server, "arrays.bin")
+    split = next(column for column in facts["points"]["columns"] if column["name"] == "split")
+    assert split["names"] == ["held out", "trained on"]
+    held = array_at(split["values"], content) == 0
+    assert held.sum() == run.metrics["n"]
+    kl = array_at(facts["points"]["kl"], content)[held].mean()
+    assert kl == pytest.approx(run.metrics["rate"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("verb", "asked", "status", "code"),
+    [
+        ("decode", {"codes": [[0.0]]}, 422, "E212"), ("encode", {"item": {"index": 99}}, 422, "E103"),
+        ("encode", {}, 422, "E212"), ("decode", {"codes": [[0.0] * 3], "condition": 7}, 422, "E103"),
+        ("live", {"after": 0}, 404, "H404"), ("none", {}, 404, "H404"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_answered_is_said(
+    server: Explorer, verb: str, asked: Any, status: int, code: str
+) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(server, verb, **asked)
+    with refused.value as reply:
+        assert reply.status == status and json.loads(reply.read())["error"]["code"] == code
+
+
+def test_a_fault_of_ours_is_not_told_to_the_page(
+    server: Explorer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(asked: Any) -> Any:
+        raise RuntimeError("/a/secret/path")
+
+    monkeypatch.setattr(server.stage.scene.answers, "decode", broken)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(server, "decode", codes=[[0.0] * 3])
+    with refused.value as reply:
+        assert reply.status == 500 and b"secret" not in reply.read()
+    assert "secret" in capsys.readouterr().err
+    assert ask(server, "path", codes=[[0.0] * 3], condition=None)["items"]
+
+
+def test_the_model_is_asked_one_call_after_the_other(server: Explorer) -> None:
+    worker, running, most = Worker(), [0], []
+
+    def one() -> None:
+        running[0] += 1
+        most.append(running[0])
+        time.sleep(0.002)
+        running[0] -= 1
+
+    for future in [worker.submit(one) for _ in range(10)]:
+        future.result(10)
+    assert most == [1] * 10
+    waiting = threading.Event()
+    first, second = worker.submit(waiting.wait), worker.submit(one)
+    assert second.cancel()  # whoever no longer waits is left out
+    waiting.set()
+    assert first.result(10) and len(most) == 10
+
+
+def test_without_the_data_the_map_is_of_what_the_folder_keeps(run: vaekit.Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "moved")
+    told = files.read_json(tmp_path / "moved" / "run.json")
+    files.write_json(tmp_path / "moved" / "run.json", {**told, "data": {**told["data"], "path": "gone.npz"}})
+    moved = vaekit.open(tmp_path / "moved")
+    with moved.explore(browser=False, quiet=True) as found:
+        facts, content = json.loads(get(found, "facts.json")), get(found, "arrays.bin")
+    assert "codes that the model folder keeps" in facts["points"]["sampled"]
+    assert (
+        facts["points"]["count"] == 60 and facts["points"]["shown"] == {"count": 0} and "items" not in facts
+    )
+    images = np.load(run.path.parent / "data.npz")["x"]
+    known = np.sort(run.encode(images)[:, 0])
+    assert np.allclose(np.sort(array_at(facts["points"]["codes"], content)[:, 0]), known, atol=1e-4)
+    assert len(array_at(facts["heldout"], content)) == run.metrics["n"]
+
+
+# ---------------------------------------------------------------------- a training
+
+
+@pytest.fixture
+def training(run: vaekit.Run, tmp_path: Path) -> Path:
+    """A run folder as it is at the beginning of a training."""
+    place = tmp_path / "training"
+    place.mkdir()
+    shutil.copy(run.path / "config.yaml", place)
+    told = files.read_json(run.path / "run.json")
+    files.write_json(place / "run.json", {**told, "status": "running", "metrics": None})
+    return place
+
+
+def test_a_training_is_followed_from_its_first_line_to_its_end(run: vaekit.Run, training: Path) -> None:
+    with Live(training) as live, Explorer(live) as server:
+        facts = json.loads(get(server, "facts.json"))
+        assert facts["live"] and facts["points"]["count"] == 0 and facts["preset"] == "vae"
+        assert ask(server, "live", after=0) == {
+            "records": [],
+            "line": 0,
+            "status": "running",
+            "facts_version": 0,
+        }
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            ask(server, "decode", codes=[[0.0]])
+        refused.value.close()
+        lines = (run.path / "metrics.jsonl").read_text().splitlines(keepends=True)
+        (training / "metrics.jsonl").write_text(lines[0] + lines[1] + '{"step": 9')
+        news = ask(server, "live", after=0)
+        assert news["records"] == [json.loads(line) for line in lines[:2]] and news["line"] == 2
+        assert ask(server, "live", after=2)["records"] == []
+        shutil.copytree(run.path / "model", training / "model")
+        assert live.look() and not live.look()
+        assert ask(server, "live", after=2)["facts_version"] == 1
+        facts = json.loads(get(server, "facts.json"))
+        assert facts["points"]["count"] == 60 and facts["live"]
+        assert ask(server, "decode", codes=[[0.0] * 3])["items"]
+        told = files.read_json(training / "run.json")
+        files.write_json(training / "run.json", {**told, "status": "finished"})
+        assert ask(server, "live", after=0)["status"] == "complete"
+
+
+def test_a_model_that_changes_in_the_moment_is_taken_at_the_next_look(
+    run: vaekit.Run, training: Path
+) -> None:
+    shutil.copytree(run.path / "model", training / "model")
+    weights = (training / "model" / "weights.safetensors").read_bytes()
+    (training / "model" / "weights.safetensors").write_bytes(weights[:-1])
+    live = Live(training)
+    assert live.version == 0 and live.scene.answers is None
+    (training / "model" / "weights.safetensors").write_bytes(weights)
+    assert live.look() and live.version == 1
+    before = live.scene
+    shutil.rmtree(training / "model")
+    assert not live.look() and live.scene is before
+
+
+def test_following_reads_and_never_writes(
+    run: vaekit.Run, training: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(run.path / "model", training / "model")
+    before = prints(training)
+    monkeypatch.setattr(files, "writing", lambda path: pytest.fail(f"written: {path}"))
+    live = Live(training)
+    live.news(0)
+    assert live.version == 1 and prints(training) == before
+
+
+def test_following_looks_by_itself(run: vaekit.Run, training: Path) -> None:
+    with Live(training, every=0.01).start() as live:
+        shutil.copytree(run.path / "model", training / "model")
+        until = time.monotonic() + 30
+        while live.version == 0 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert live.version >= 1
+
+
+@pytest.mark.parametrize("after", [-1, 1.5, "0", None, True])
+def test_lines_are_counted(training: Path, after: Any) -> None:
+    with pytest.raises(UsageError):
+        Live(training).news(after)
+
+
+def test_a_training_that_began_again_is_told_from_its_first_line(run: vaekit.Run, training: Path) -> None:
+    shutil.copy(run.path / "metrics.jsonl", training)
+    live = Live(training)
+    assert live.news(10_000)["line"] == len(live.news(0)["records"]) > 0
+
+
+def test_damaged_files_of_a_training_are_passed_over(training: Path) -> None:
+    (training / "metrics.jsonl").write_bytes(b'{"step": 1}\nnot json\n[1]\n{"step": 2}\n\xff\n')
+    assert Live(training).news(0)["records"] == []  # not text
+    (training / "metrics.jsonl").write_text('{"step": 1}\nnot json\n[1]\n{"step": 2}\n')
+    (training / "run.json").write_text("{")
+    news = Live(training).news(0)
+    assert (
+        [one["step"] for one in news["records"]] == [1, 2]
+        and news["line"] == 4
+        and news["status"] == "running"
+    )
+
+
+def test_what_is_no_run_is_not_followed(tmp_path: Path) -> None:
+    with pytest.raises(FileError):
+        Live(tmp_path)
+
+
+# ---------------------------------------------------------------------- beginning and end
+
+
+def test_the_page_opens_in_the_browser(
+    run: vaekit.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    with run.explore() as server:
+        assert opened == [server.url] and server.url in capsys.readouterr().err
+
+
+def test_without_the_extra_the_pip_line_is_said(run: vaekit.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    answer = call("explore", run.path, "--no-browser")
+    assert answer.code == 5 and "E404" in answer.err and "pip install 'vaekit[web]'" in answer.err
+
+
+def test_a_port_in_use_and_an_address_of_others_are_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ResourceError, match="in use") as error:
+            listening("127.0.0.1", taken.getsockname()[1])
+        assert error.value.code == "E406"
+    for host in ("192.0.2.1", "no.such.name.invalid"):
+        with pytest.raises(ResourceError, match="cannot be listened on"):
+            listening(host, 0)
+
+
+def test_what_is_no_run_is_not_explored(tmp_path: Path) -> None:
+    answer = call("explore", tmp_path, "--no-browser")
+    assert answer.code == 4 and "E301" in answer.err
+
+
+def test_ctrl_c_ends_it_as_it_should_end(run: vaekit.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, wait = signal.getsignal(signal.SIGINT), Explorer.wait
+
+    def stopped(server: Explorer) -> None:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        wait(server)
+
+    monkeypatch.setattr(Explorer, "wait", stopped)
+    try:
+        answer = call("explore", run.path, "--no-browser", "--json")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert answer.code == 0 and json.loads(answer.out)["url"].startswith("http://127.0.0.1:")
+
+
+def test_ctrl_c_twice_ends_without_a_traceback(run: vaekit.Run) -> None:
+    words = [sys.executable, "-m", "vaekit", "explore", str(run.path), "--live"]
+    alone = {**os.environ, "BROWSER": "true"}
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=alone) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        assert address, line
+        with urllib.request.urlopen(address[0] + "facts.json", timeout=60) as reply:
+            assert json.loads(reply.read())["points"]["count"] == 60
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0 and "Traceback" not in said, said
+
+
+def test_nothing_is_left_when_it_has_ended(run: vaekit.Run) -> None:
+    server = start.explore(opened(run.path), "127.0.0.1", 0, browser=False, quiet=True)
+    port = server.port
+    server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
