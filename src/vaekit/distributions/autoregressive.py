@@ -6,6 +6,7 @@ p(x | context) = Π_t p(x_t | x_<t, context)
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import singledispatch
 from typing import Any
@@ -87,6 +88,8 @@ class Autoregressive(D.Distribution):
 
     def greedy(self) -> Tensor:
         """The x whose every value is the most probable after those before it, (N, *shape); always the same."""
+        if torch.compiler.is_exporting():
+            return self._stepped() if hasattr(self.net, "stepper") else self._looped()
         return self._walked(most_probable)
 
     @property
@@ -115,10 +118,53 @@ class Autoregressive(D.Distribution):
                 chosen = torch.where(done.view(-1, *(1,) * len(place)), float(self.end), chosen)
                 done |= (chosen == self.end).flatten()
             x[spot] = chosen
-            # a traced program has no early end; it writes ends after the first in any case
-            if self.end is not None and not torch.compiler.is_exporting() and bool(done.all()):
+            if self.end is not None and bool(done.all()):
                 return torch.where(_after(x, self.end), float(self.end), x)
         return x
+
+    def _looped(self) -> Tensor:
+        """As `greedy`, as one loop over the places for a traced program, each with a pass over all of them."""
+        from torch._higher_order_ops.scan import scan
+
+        sides = self.shape[self.first - 1 :]
+        count, last = math.prod(sides), self.first + len(sides) - 1
+        x = self._like().new_zeros((self.rows or 1, *self.shape))
+        own = self._of(self.net(x, self.context).flatten(self.first, last))
+        rule = _rule(own)
+
+        def step(carry: tuple[Tensor, Tensor], place: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+            x, done = carry
+            parameters = self.net(x, self.context).flatten(self.first, last)
+            chosen = rule(self._of(parameters.index_select(self.first, place.view(1)))).to(x.dtype)
+            if self.end is not None:
+                chosen = torch.where(done, float(self.end), chosen)
+                done = chosen == self.end
+            here = (torch.arange(count, device=x.device) == place).view(sides)
+            found = torch.where(here, chosen.view(*chosen.shape[:-1], *(1,) * len(sides)), x)
+            return (found, done.clone()), place.clone()
+
+        done = torch.zeros((x.shape[0], 1), dtype=torch.bool, device=x.device)
+        return scan(step, (x, done), torch.arange(count, device=x.device))[0][0]
+
+    def _stepped(self) -> Tensor:
+        """As `_looped`, of categories, by a network that keeps a state from place to place."""
+        from torch._higher_order_ops.scan import scan
+
+        like, end = self._like(), self.end
+        first, state, ask = self.net.stepper(self.context, self.rows or 1)  # type: ignore[operator]
+
+        def step(carry: tuple[Tensor, ...], place: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+            before, state, done = carry
+            logits, state = ask(before, state)
+            chosen = logits.argmax(-1)  # (N, 1)
+            if end is not None:
+                chosen = torch.where(done, end, chosen)
+                done = chosen == end
+            return (chosen, state.clone(), done.clone()), chosen.squeeze(1).clone()
+
+        done = torch.zeros_like(first, dtype=torch.bool)
+        _, found = scan(step, (first, state, done), torch.arange(self.shape[0], device=first.device))
+        return found.movedim(0, 1).to(like.dtype)
 
     def _asked(self, x: Tensor, place: Place) -> Tensor:
         """Parameters at one place, its axes kept, from a pass over all of them."""
@@ -189,6 +235,12 @@ class ChainRule(nn.Module):
 def most_probable(d: D.Distribution) -> Tensor:
     """The most probable value of every dimension; the centre where that is not known."""
     return center(d)
+
+
+def _rule(d: D.Distribution) -> Callable[[D.Distribution], Tensor]:
+    """What `most_probable` does with distributions like this one; a loop that is traced cannot look it up itself."""
+    found = most_probable.dispatch(type(d))
+    return center.dispatch(type(d)) if found is most_probable.registry[object] else found
 
 
 @most_probable.register

@@ -1,4 +1,4 @@
-"""The explorer as a folder of files that any static host can serve: the page, what it is told, and the model as ONNX."""
+"""The explorer as files that any static host can serve: the page, what it is told, and the model as ONNX."""
 
 from __future__ import annotations
 

@@ -33,11 +33,18 @@ def traced(graph: Graph, inputs: tuple[Tensor, ...]) -> ExportedProgram:
                 graph.module, inputs, dynamic_shapes=tuple({0: rows} for _ in inputs), strict=False
             )
     except Exception as error:  # torch's own errors have no common class
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]
-        message = f"the {graph.name} of this model cannot be traced ({reason})."
+        message = f"the {graph.name} of this model cannot be traced ({_reason(error)})."
         raise UsageError("E110", message, hint="another preset, or --format torch") from error
     program._example_inputs = None  # they would be written as a pickle
     return program
+
+
+def _reason(error: BaseException) -> str:
+    """What an error goes back to, in a line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    first = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {first}"[:200]
 
 
 def archive(program: ExportedProgram) -> bytes:
@@ -70,15 +77,14 @@ def onnx(program: ExportedProgram, graph: Graph) -> bytes:
     """
     _needs("onnxscript", "onnx")
     try:
-        with quiet():
+        with quiet(), torch.no_grad():
             made: Any = torch.onnx.export(
                 program, dynamo=True, verbose=False, optimize=True,
                 input_names=list(graph.inputs), output_names=list(graph.outputs),
             )  # fmt: skip
             return made.model_proto.SerializeToString()
     except Exception as error:
-        reason = next((line for line in str(error).splitlines() if "rror" in line), type(error).__name__)
-        message = f"the {graph.name} of this model cannot be written as ONNX ({reason.strip()[:160]})."
+        message = f"the {graph.name} of this model cannot be written as ONNX ({_reason(error)})."
         raise UsageError("E110", message, hint="--format torch") from error
 
 

@@ -13,6 +13,7 @@ from vaekit.networks.mlp import DECODER_GAIN, keep_variance
 from vaekit.recipes import configurable
 
 Place = tuple[int, ...]
+Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @configurable
@@ -45,7 +46,7 @@ class RecurrentEncoder(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """(N, T) → (N, outputs)."""
-        states = self.cell(self.embedding(x.long()))[0]  # (N, T, width)
+        states = recurrent(self.cell, self.embedding(x.long()))[0]  # (N, T, width)
         end = (x == 0).float().cumsum(1).lt(1).sum(1).clamp(max=x.shape[1] - 1)  # (N,) place of the first end
         read = states.gather(1, end.view(-1, 1, 1).expand(-1, 1, self.width)).squeeze(1)
         return self.last(self.film(read, c))
@@ -101,6 +102,21 @@ class RecurrentDecoder(nn.Module):
 
         return step
 
+    def stepper(self, context: Tensor | None, rows: int) -> tuple[Tensor, Tensor, Step]:
+        """Where a loop over the places begins, for traced programs.
+
+        Args:
+            context: (N, A), or None.
+            rows: N.
+
+        Returns:
+            The token before the first, (N, 1); the state, (1, N, width); and (token, state) → logits (N, 1, L), state.
+        """
+        state, like = self._start(context), self.embedding.weight
+        state = like.new_zeros(1, rows, self.width) if state is None else state
+        first = torch.full((rows, 1), self.levels, device=like.device)
+        return first, state, lambda before, state: self._read(before, context, state)
+
     def _start(self, context: Tensor | None) -> Tensor | None:
         """The state before the first step, (1, N, width); None is zero."""
         return None if context is None or self.first is None else self.first(context).tanh().unsqueeze(0)
@@ -109,7 +125,7 @@ class RecurrentDecoder(nn.Module):
         """Logits (N, S, L) after each of the tokens (N, S), and the state after the last."""
         seen = self.embedding(before)  # (N, S, width / 2)
         told = self._told(context, before)
-        states, state = self.cell(torch.cat([seen, told], 2), state)
+        states, state = recurrent(self.cell, torch.cat([seen, told], 2), state)
         return self.last(torch.cat([states, told], 2)), state
 
     def _told(self, context: Tensor | None, before: Tensor) -> Tensor:
@@ -192,6 +208,36 @@ class _Block(nn.Module):
         seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         h = h + self.gather(seen.transpose(1, 2).flatten(2))
         return h + self.outer(functional.silu(self.inner(self.norms[1](h))))
+
+
+def recurrent(cell: nn.GRU, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """A gated recurrent unit over (N, T, inputs) from a state (1, N, width): the states (N, T, width), and the last.
+
+    A traced program holds a loop over one step, and not the T steps themselves.
+    """
+    if not torch.compiler.is_exporting():
+        return cell(x, state)
+    first = x.new_zeros(x.shape[0], cell.hidden_size) if state is None else state[0]
+    if x.shape[1] == 1:
+        h = _unit(cell, x[:, 0], first)
+        return h.unsqueeze(1), h.unsqueeze(0)
+    from torch._higher_order_ops.scan import scan
+
+    def step(h: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+        h = _unit(cell, own, h)
+        return h, h.clone()
+
+    last, states = scan(step, first, x.movedim(1, 0))
+    return states.movedim(0, 1), last.unsqueeze(0)
+
+
+def _unit(cell: nn.GRU, x: Tensor, h: Tensor) -> Tensor:
+    """One step: (N, inputs) and (N, width) → (N, width)."""
+    reset, keep, new = functional.linear(x, cell.weight_ih_l0, cell.bias_ih_l0).chunk(3, 1)
+    own_reset, own_keep, own_new = functional.linear(h, cell.weight_hh_l0, cell.bias_hh_l0).chunk(3, 1)
+    new = torch.tanh(new + torch.sigmoid(reset + own_reset) * own_new)
+    keep = torch.sigmoid(keep + own_keep)
+    return (1 - keep) * new + keep * h
 
 
 def shifted(x: Tensor, start: int) -> Tensor:
