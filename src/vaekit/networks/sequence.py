@@ -233,8 +233,8 @@ def recurrent(cell: nn.GRU, x: Tensor, state: Tensor | None = None) -> tuple[Ten
 
 def _unit(cell: nn.GRU, x: Tensor, h: Tensor) -> Tensor:
     """One step: (N, inputs) and (N, width) → (N, width)."""
-    reset, keep, new = functional.linear(x, cell.weight_ih_l0, cell.bias_ih_l0).chunk(3, 1)
-    own_reset, own_keep, own_new = functional.linear(h, cell.weight_hh_l0, cell.bias_hh_l0).chunk(3, 1)
+    reset, keep, new = functional.linear(x, cell.weight_ih_l0, cell.bias_ih_l0).chunk(3, 1)  # type: ignore[arg-type]
+    own_reset, own_keep, own_new = functional.linear(h, cell.weight_hh_l0, cell.bias_hh_l0).chunk(3, 1)  # type: ignore[arg-type]
     new = torch.tanh(new + torch.sigmoid(reset + own_reset) * own_new)
     keep = torch.sigmoid(keep + own_keep)
     return (1 - keep) * new + keep * h
