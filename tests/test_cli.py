@@ -122,7 +122,7 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
 
 
 def test_every_command_is_tried_here() -> None:
-    tried = {words.split()[0] for words in COMMANDS} | {"presets", "demo"}
+    tried = {words.split()[0] for words in COMMANDS} | {"presets", "demo", "explore"}
     assert tried == {command.name for command in cli.app.registered_commands}
 
 
