@@ -6,7 +6,6 @@ The same as `Kind.log_volume`; for tables in tensors alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,19 +13,17 @@ from torch import Tensor, nn
 
 from vaekit.data import Images, Kind, Parts, Table, Vectors
 from vaekit.data.columns import Number
-from vaekit.distributions import Family
 
 
-def volume(kind: Kind, family: Family | None = None) -> nn.Module:
-    """(x (B, *shape), mask or None) → (B,) nats, or one number for all, of a kind of data under a likelihood."""
-    family = kind.family if family is None else family
+def volume(kind: Kind) -> nn.Module:
+    """(x (B, *shape), mask or None) → (B,) nats, or one number for all, of a kind of data."""
     if isinstance(kind, Table):
         return OfTable(kind)
     if isinstance(kind, Parts):
-        return OfParts(kind, family.families)
-    if isinstance(kind, Vectors) and not family.discrete and kind.scale is not None:
+        return OfParts(kind)
+    if isinstance(kind, Vectors) and not kind.family.discrete and kind.scale is not None:
         return Each(-np.log(np.asarray(kind.scale)))
-    if isinstance(kind, Images) and not family.discrete and kind.binarize == "none" and kind.top != 1:
+    if isinstance(kind, Images) and not kind.family.discrete and kind.binarize == "none" and kind.top != 1:
         return Each(np.full(kind.shape, -math.log(kind.top)))
     return Each(np.zeros(1))
 
@@ -54,11 +51,10 @@ class Each(nn.Module):
 class OfParts(nn.Module):
     """The parts' own, one after the other."""
 
-    def __init__(self, kind: Parts, families: Sequence[Family]) -> None:
+    def __init__(self, kind: Parts) -> None:
         super().__init__()
         self.widths, self.shapes = kind.widths, [part.shape for part in kind.parts.values()]
-        own = zip(kind.parts.values(), families, strict=True)
-        self.parts = nn.ModuleList(volume(part, family) for part, family in own)
+        self.parts = nn.ModuleList(volume(part) for part in kind.parts.values())
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor | float:
         masks = [None] * len(self.parts) if mask is None else mask.split(self.widths, 1)
@@ -82,7 +78,7 @@ class OfTable(nn.Module):
     def __init__(self, kind: Table) -> None:
         super().__init__()
         self.scored, self.first = len(kind.scored), kind.shape[0] - len(kind.headed)
-        maps = [column._map for column in kind.scored]
+        maps = [column._map for column in kind.scored]  # type: ignore[attr-defined]
         pieces = max((len(knots) - 1 for knots, _ in maps), default=1)
         begins = np.full((len(maps), pieces), np.inf, dtype=np.float32)
         slopes = np.zeros((len(maps), pieces), dtype=np.float32)
