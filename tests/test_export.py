@@ -20,6 +20,7 @@ from vaekit.data import Batch, Images, Items, Sequences, Table, TableSource, Vec
 from vaekit.data.loaded import Source
 from vaekit.distributions import Noise, center
 from vaekit.errors import FileError, ResourceError, UsageError
+from vaekit.evaluation.units import log_volume
 from vaekit.explorer.arrays import array_at
 from vaekit.explorer.site import site
 from vaekit.explorer.subject import Subject
@@ -61,7 +62,7 @@ def test_the_command_writes_three_graphs_that_say_what_the_model_says(digits) ->
     )
     elbo, distortion, rate = answers(digits.place / "score.onnx", x=x, c=c)
     px = model.decode(torch.from_numpy(mean), batch.c)
-    by_hand = -px.log_prob(batch.x).flatten(1).sum(1).detach().numpy() - kind.log_volume(batch)
+    by_hand = -px.log_prob(batch.x).flatten(1).sum(1).detach().numpy() - log_volume(model, kind, batch)
     latent = model.posterior(batch.x, batch.c)[0]
     p = latent.p  # one for each label
     ratio = (std / p.scale.detach().numpy()) ** 2
@@ -113,7 +114,7 @@ def expected(case: SimpleNamespace) -> dict[str, np.ndarray]:
     with torch.no_grad():
         x = center(model.decode(case.like, batch.c))
         out = model(batch.x, batch.c, batch.mask, noise=vaekit.distributions.MEAN)
-    distortion = out.distortion - case.kind.log_volume(batch)
+    distortion = out.distortion - log_volume(model, case.kind, batch)
     return {
         "mean": packed(case.like).numpy(),
         "x": x.numpy(),
@@ -272,6 +273,11 @@ def test_the_volume_is_the_kind_s_own(seed) -> None:
     for other, shape in ((Vectors(3, scale=[2.0, 3.0, 0.1]), (4, 3)), (noisy, (4, 1, 2, 2))):
         own = volume(other)(torch.zeros(shape), None)
         assert float(own) == pytest.approx(float(other.log_volume(Batch(torch.zeros(shape)))))
+    levels, batch = Images(1, 2, 2), Batch(torch.zeros(4, 1, 2, 2))
+    for preset in (presets.vae, presets.sigma_vae):  # a mass, and a density
+        model = preset(levels, latent=2).model
+        own = volume(levels, model.decoder.family)(batch.x, None)
+        assert float(own) == pytest.approx(log_volume(model, levels, batch))
 
 
 def test_probes_are_items_as_users_have_them() -> None:

@@ -126,7 +126,7 @@ class Score(_OfItems):
 
     def __init__(self, model: VAE, kind: Kind) -> None:
         super().__init__(model, kind)
-        self.volume = volume(kind)
+        self.volume = volume(kind, getattr(model.decoder, "family", None))
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         x, mask = self.seen(x)

@@ -6,6 +6,7 @@ The same as `Kind.log_volume`; for tables in tensors alone.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,17 +14,24 @@ from torch import Tensor, nn
 
 from vaekit.data import Images, Kind, Parts, Table, Vectors
 from vaekit.data.columns import Number
+from vaekit.distributions import Family
 
 
-def volume(kind: Kind) -> nn.Module:
-    """(x (B, *shape), mask or None) → (B,) nats, or one number for all, of a kind of data."""
+def volume(kind: Kind, family: Family | None = None) -> nn.Module:
+    """(x (B, *shape), mask or None) → (B,) nats, or one number for all, of a kind of data.
+
+    Args:
+        kind: A kind.
+        family: The model's likelihood; by default the kind's own.
+    """
+    own: Any = kind.family if family is None else family
     if isinstance(kind, Table):
         return OfTable(kind)
     if isinstance(kind, Parts):
-        return OfParts(kind)
-    if isinstance(kind, Vectors) and not kind.family.discrete and kind.scale is not None:
+        return OfParts(kind, own)
+    if isinstance(kind, Vectors) and not own.discrete and kind.scale is not None:
         return Each(-np.log(np.asarray(kind.scale)))
-    if isinstance(kind, Images) and not kind.family.discrete and kind.binarize == "none" and kind.top != 1:
+    if isinstance(kind, Images) and not own.discrete and kind.binarize == "none" and kind.top != 1:
         return Each(np.full(kind.shape, -math.log(kind.top)))
     return Each(np.zeros(1))
 
@@ -51,10 +59,12 @@ class Each(nn.Module):
 class OfParts(nn.Module):
     """The parts' own, one after the other."""
 
-    def __init__(self, kind: Parts) -> None:
+    def __init__(self, kind: Parts, family: Any) -> None:
         super().__init__()
         self.widths, self.shapes = kind.widths, [part.shape for part in kind.parts.values()]
-        self.parts = nn.ModuleList(volume(part) for part in kind.parts.values())
+        self.parts = nn.ModuleList(
+            volume(part, own) for part, own in zip(kind.parts.values(), family.families, strict=True)
+        )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor | float:
         masks = [None] * len(self.parts) if mask is None else mask.split(self.widths, 1)
