@@ -11,8 +11,8 @@ Measured on 5 000 samples and the first 5 000 test images, in the 64 features of
 stands above the table): Fréchet distance, precision, recall, density, coverage. Sharpness: mean length of the gradient,
 and distance of the power spectra, in pixels. Bits for each pixel: all 10 000 test images.
 
-Said before anything was measured: a seed has failed if a figure is not finite, or its Fréchet distance is more than four
-times the VAE's (median over its seeds), or fewer than five of the ten classes get one sample in a hundred or more.
+Said before anything was measured: a seed has failed if a figure is not finite, or its Fréchet distance is more than
+four times the VAE's (median over its seeds), or fewer than five of the ten classes get one sample in a hundred or more.
 
 What is finished stands in benchmarks/results/families.json, (model, seed) by (model, seed), and is not run again;
 families.md is the table, families.png shows samples.
@@ -199,8 +199,8 @@ def table(done: dict[str, Any]) -> str:
         "images; bits on all 10 000 test images.",
         f"{about['machine']}.", "",
         "Samples of the VAEs are centres of p(x | z), which is what `vaekit sample` gives; “drawn” are draws from "
-        "p(x | z), of which the bits speak. Bits are exact for the autoregressive model, the ELBO for VAEs and diffusion, "
-        "the bound of uniform noise for the flow; with 100 importance draws the VAEs' bound is tighter. A failed seed: a "
+        "p(x | z), of which the bits speak. Bits are exact for the autoregressive model, the ELBO of VAEs and of "
+        "diffusion, the bound of uniform noise for the flow; 100 importance draws give the VAEs a tighter bound. A failed seed: a "
         "figure that is not finite, a Fréchet distance above four times the VAE's, or fewer than five of ten classes "
         "with one sample in a hundred.",
         "", "## Medians", "",

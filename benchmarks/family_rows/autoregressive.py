@@ -1,7 +1,7 @@
 """An autoregressive model: each pixel's level given those before it in raster order, exactly.
 
-Masked convolutions, and between them layers in which every channel mixes all earlier pixels, so that no earlier pixel is
-out of sight. Sampling keeps what each layer has found and computes one pixel of every layer at a time.
+Masked convolutions, and between them layers in which channels mix all earlier pixels, so that none is out of sight.
+Sampling keeps what each layer has found and computes one pixel of every layer at a time.
 
 Source: van den Oord, Kalchbrenner, Kavukcuoglu (2016), Pixel recurrent neural networks, arXiv:1601.06759; mixing over
 places: Liu, Dai, So, Le (2021), Pay attention to MLPs, arXiv:2105.08050.

@@ -1,12 +1,14 @@
 """A diffusion model: noise is taken off in many small steps by a network that guesses the image behind it.
 
-    z = α x + σ ε,  λ = log α² / σ²,  α² + σ² = 1,   −log p(x) ≤ KL(q(z₀) ‖ N) − E log p(x | z₁) + ½ ∫ e^λ ‖x − x̂(z_λ)‖² dλ
+    z = α x + σ ε,  λ = log α² / σ²,  α² + σ² = 1
+    −log p(x) ≤ KL(q(z at least λ | x) ‖ N(0, I)) − E log p(x | z at most λ) + ½ ∫ e^λ E ‖x − x̂(z, λ)‖² dλ
 
 What a pixel's own noisy value says of its level is known in closed form; the network adds what the others say:
 p(level l | z) ∝ exp(f_l(z, λ)) N(z; α v_l, σ²), and x̂ is the mean of v_l under it. So no network has to learn to round.
 
 Source: Kingma, Salimans, Poole, Ho (2021), Variational diffusion models, arXiv:2107.00630 (the bound in log-SNR);
-Ho, Jain, Abbeel (2020), arXiv:2006.11239; steps: Lu et al. (2022), arXiv:2211.01095; guesses over levels: Dieleman et al. (2022), arXiv:2211.15089.
+Ho, Jain, Abbeel (2020), arXiv:2006.11239; steps: Lu et al. (2022), arXiv:2211.01095; guesses over levels: Dieleman et
+al. (2022), arXiv:2211.15089.
 """
 
 from __future__ import annotations
@@ -79,7 +81,7 @@ def noisy(x: Tensor, snr: Tensor) -> Tensor:
 
 
 class Diffusion(Learner):
-    """Trained by the bound and, beside it, by the cross-entropy of the guessed levels; sampled by stochastic steps of second order.
+    """Trained by the bound and by the cross-entropy of the guessed levels; sampled by steps of second order.
 
     Args:
         seed: Of the weights.

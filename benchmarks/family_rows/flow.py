@@ -3,11 +3,10 @@
     log p(y) = Σ log |det ∂f/∂y| + log p(f(y)),   y = (x + u) / 16, u uniform:   −log₂ p(x) ≤ E_u [−log₂ p(y) + 4 · 196]
 
 Values live in the unit cube from end to end and the base is uniform there. A spline is a piecewise linear distribution
-function, or a rational-quadratic one.
+function: within one of its bins the density is even.
 
-Source: Müller, McWilliams, Rousselle, Gross, Novák (2019), Neural importance sampling, arXiv:1808.03856; Durkan, Bekasov,
-Murray, Papamakarios (2019), Neural spline flows, arXiv:1906.04032; uniform noise: Theis, van den Oord, Bethge (2016),
-arXiv:1511.01844.
+Source: Müller, McWilliams, Rousselle, Gross, Novák (2019), Neural importance sampling, arXiv:1808.03856;
+uniform noise: Theis, van den Oord, Bethge (2016), arXiv:1511.01844.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def linear_spline(y: Tensor, logits: Tensor, inverse: bool = False) -> tuple[Ten
 
 
 def masks(side: int, layers: int) -> list[Tensor]:
-    """Which pixels (side · side,) stay as they are in each layer: chessboards of squares of 1, 2 and 4 pixels in turn."""
+    """Which pixels (side · side,) stay in each layer: chessboards of squares of 1, 2 and 4 pixels in turn."""
     i, j = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     boards = [(((i // w) + (j // w)) % 2 == parity).flatten() for w in (1, 2, 4) for parity in (0, 1)]
     return list(islice(cycle(boards), layers))
