@@ -3,9 +3,9 @@
     VAEKIT_DATA=... python benchmarks/families.py [--seeds 3] [--seconds 90] [--only NAME,…] [--again] [--table]
 
 Fashion-MNIST in 14 × 14 pixels and 16 levels, small enough that each model learns in a minute or two. Every model of
-`family_rows/` trains for the same seconds of this process on one thread; the clock is `time.process_time`, so that time
-spent waiting for a busy machine is not counted (caches that others fill still make a step slower). Widths and learning rates were chosen with seed 9 and 8 seconds on 5 000 training
-images that no model here is trained on.
+`family_rows/` trains for the same seconds of this process on one thread. The clock is `time.process_time`: waiting for
+a busy machine does not count, though caches that others fill make a step slower. Networks were chosen with seed 9 and
+8 seconds on 5 000 training images that no model here is trained on (`--tune`).
 
 Measured on 5 000 samples and the first 5 000 test images, in the 64 features of one classifier (seed 0; its accuracy
 stands above the table): Fréchet distance, precision, recall, density, coverage. Sharpness: mean length of the gradient,
