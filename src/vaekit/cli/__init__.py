@@ -12,7 +12,17 @@ from vaekit import border
 from vaekit.cli.app import app
 
 # in the order of the help
-for _sort in ("training", "figures", "anomalies", "items", "imputation", "variation", "denoising", "runs"):
+for _sort in (
+    "training",
+    "figures",
+    "anomalies",
+    "items",
+    "imputation",
+    "variation",
+    "denoising",
+    "runs",
+    "diagnosis",
+):
     importlib.import_module(f"vaekit.cli.{_sort}")
 
 

@@ -200,12 +200,14 @@ def split_row(text: str) -> tuple[str, int | None]:
     return found[1], int(found[2])
 
 
-def item(source: Any, key: str | None = None, image_size: int | None = None) -> Loaded:
+def item(
+    source: Any, key: str | None = None, image_size: int | None = None, labels: str | None = None
+) -> Loaded:
     """One row: of a file that holds one, or the one that SOURCE#row names.
 
     Args:
         source: A path, SOURCE#row, or an object in memory that holds one row.
-        key, image_size: As in `read`.
+        key, image_size, labels: As in `read`.
 
     Returns:
         A source of one row.
@@ -218,7 +220,7 @@ def item(source: Any, key: str | None = None, image_size: int | None = None) -> 
         (1, 8, 8)
     """
     place, row = split_row(source) if isinstance(source, str) else (source, None)
-    loaded = read(place, key=key, image_size=image_size)
+    loaded = read(place, key=key, labels=labels, image_size=image_size)
     if row is None and len(loaded) > 1:
         raise UsageError(
             "E103", f"there are {len(loaded)} rows and one is needed.", where=place, hint=f"{place}#0"
