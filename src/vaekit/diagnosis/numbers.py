@@ -51,7 +51,7 @@ def _spikes(subject: Subject) -> list[str]:
     usual = median(norm for _, norm in known)
     step, worst = max(known, key=lambda pair: pair[1])
     return (
-        [f"gradients were {worst / usual:.0f} times as long as usual near step {step}"]
+        [f"gradients were {worst / max(usual, 1e-300):.0f} times as long as usual near step {step}"]
         if worst > SPIKE * usual
         else []
     )

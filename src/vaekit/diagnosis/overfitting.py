@@ -28,7 +28,8 @@ def overfitting(subject: Subject) -> Finding:
     gap = float(held.mean() - seen.mean())
     error = math.sqrt(float(held.var()) / len(held) + float(seen.var()) / max(1, len(seen)))
     alarm = gap > max(SHARE * subject.rate, ERRORS * error, NATS)
-    said = f"held-out items cost {gap:.3g} nats more than training items (± {error:.2g}), at a rate of {subject.rate:.3g}"
+    said = f"held-out items cost {gap:.3g} nats more than training items (± {error:.2g})"
+    said += f", at a rate of {subject.rate:.3g}"
     said += ": the model has learned items by heart" if alarm else ""
     return Finding("overfitting", TITLE, gap, THRESHOLD, alarm, f"{said}.", _cure(subject) if alarm else None)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from vaekit import files
 from vaekit.errors import FileError
-from vaekit.report import synthetic, texts, words
+from vaekit.report import diagnosis, synthetic, texts, words
 from vaekit.report.charts import series
 from vaekit.report.plots import draw
 from vaekit.report.style import number, word
@@ -27,8 +27,8 @@ SECTIONS = (
     ("data", "Data"), ("training", "Training"), ("columns", "Columns"), ("pairs", "Pairs"),
     ("reconstructions", "Reconstructions"), ("missing", "Missing cells"), ("samples", "Samples"),
     ("traversals", "Traversals"), ("latent", "Latent space"), ("kl", "Dimensions"),
-    ("synthetic", "Synthetic rows"), ("figures", "Figures"), ("configuration", "Configuration"),
-    ("next", "What to do next"),
+    ("synthetic", "Synthetic rows"), ("diagnosis", "Diagnosis"), ("figures", "Figures"),
+    ("configuration", "Configuration"), ("next", "What to do next"),
 )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def _context(
         "circle": bool(evidence.get("prior_circle", False)),
         "figures": words.figures(run), "versions": _versions(run), "config": _config(path),
         "stochastic": stochastic, "can_sample": can_sample, "synthetic": synthetic.section(path),
-        "commands": words.commands(path, run, form, can_sample),
+        "diagnosis": diagnosis.section(path), "commands": words.commands(path, run, form, can_sample),
         "fingerprint": str(_mapping(run.get("data")).get("fingerprint") or "")[:12],
     }  # fmt: skip
     context["there"] = {id: name for id, name in SECTIONS if _present(id, context)}
@@ -146,7 +146,7 @@ def _present(id: str, context: Facts) -> bool:
         "samples": context["rows"] or context["texts"] or "samples" in context["pictures"] or context["copies"]
         or not context["can_sample"],
         "kl": "kl" in context["pictures"] or not context["stochastic"],
-        "synthetic": context["synthetic"], "figures": context["figures"],
+        "synthetic": context["synthetic"], "diagnosis": context["diagnosis"], "figures": context["figures"],
         "configuration": context["config"], "next": True,
     }  # fmt: skip
     return bool(parts[id])
