@@ -71,7 +71,7 @@ class Cure:
         for name, value in self.over(config).items():
             if name == "columns":
                 words += [
-                    word for column, told in value.items() for word in ("--set", f"columns.{column}={told}")
+                    word for column, told in value.items() for word in ("--set", f"column.{column}={told}")
                 ]
             elif name in SETTINGS:
                 words += ["--set", f"train.{name}={_word(value)}"]
@@ -94,10 +94,7 @@ def _takes(preset: str, name: str) -> bool:
 
 
 def _word(value: Any) -> str:
-    return (
-        str(value).lower()
-        if isinstance(value, bool)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, bool):
+        return str(value).lower()
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else repr(value)

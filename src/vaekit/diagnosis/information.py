@@ -32,9 +32,8 @@ def information(subject: Subject) -> Finding:
         return left_out("information", TITLE, THRESHOLD, f"{error}.")
     most = min(found.rate, math.log(items))
     if most <= 0.1:
-        return left_out(
-            "information", TITLE, THRESHOLD, f"the rate is {found.rate:.2g} nats: there is nothing to divide."
-        )
+        reason = f"the rate is {found.rate:.2g} nats: there is nothing to divide."
+        return left_out("information", TITLE, THRESHOLD, reason)
     share = found.mutual_information / most
     alarm = share < SHARE
     said = f"{found.mutual_information:.3g} nats of information at a rate of {found.rate:.3g}"

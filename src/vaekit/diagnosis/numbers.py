@@ -43,18 +43,14 @@ def _rates(subject: Subject) -> list[str]:
 
 def _spikes(subject: Subject) -> list[str]:
     """Gradients after the first evaluation: those before it are of a model that knows nothing yet."""
-    known = [(r["step"], r["gradient_norm"]) for r in subject.records if r.get("gradient_norm") is not None][
-        1:
-    ]
+    norms = {r["step"]: r["gradient_norm"] for r in subject.records if r.get("gradient_norm") is not None}
+    known = list(norms.items())[1:]
     if len(known) < 3:
         return []
-    usual = median(norm for _, norm in known)
+    usual = max(median(norm for _, norm in known), 1e-300)
     step, worst = max(known, key=lambda pair: pair[1])
-    return (
-        [f"gradients were {worst / max(usual, 1e-300):.0f} times as long as usual near step {step}"]
-        if worst > SPIKE * usual
-        else []
-    )
+    said = f"gradients were {worst / usual:.0f} times as long as usual near step {step}"
+    return [said] if worst > SPIKE * usual else []
 
 
 def _weights(subject: Subject) -> list[str]:

@@ -12,6 +12,7 @@ from vaekit.diagnosis.finding import Finding, left_out
 from vaekit.diagnosis.subject import Subject
 from vaekit.distributions import Noise, draw, rows
 from vaekit.evaluation.two_samples import two_sample_test
+from vaekit.priors.fitted_mixture import FittedMixture
 
 AUC = 0.8
 TITLE, THRESHOLD = "the prior covers the codes", f"AUC above {AUC}"
@@ -58,7 +59,10 @@ def both(subject: Subject) -> tuple[Tensor, Tensor]:
 
 
 def _cure(subject: Subject) -> Cure:
-    """A prior fitted to the codes; a richer one in training where latents lie on a sphere or are one-hot."""
-    if hasattr(getattr(subject.model.bottleneck, "prior", None), "settle"):
+    """A prior fitted to the codes, the cheapest first; a richer one in training where latents are on a sphere."""
+    own: Any = getattr(subject.model.bottleneck, "prior", None)
+    if hasattr(own, "settle"):
         return Cure({"preset": "mixture_prior_vae" if subject.takes("mixture_prior_vae") else "vae"})
-    return Cure(prior="diffusion" if subject.kind.conditional else "flow")
+    if subject.kind.conditional or isinstance(own, FittedMixture):
+        return Cure(prior="diffusion")
+    return Cure(prior="mixture")
