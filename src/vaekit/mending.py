@@ -57,7 +57,7 @@ def mend(run: Run, source: Any = None, out: str | Path | None = None, quiet: boo
         "cure": disease.cure.command(config, str(run.path), str(place)), "path": str(place),
         "value": [disease.value, same.value], "mended": not same.alarm,
         "negative_elbo": [_negative_elbo(run), _negative_elbo(mended)],
-        "comparable": run.model.decoder.family.discrete == mended.model.decoder.family.discrete,
+        "comparable": _discrete(run) == _discrete(mended),
         "alarms": [finding.name for finding in after if finding.alarm],
     }  # fmt: skip
 
@@ -86,6 +86,11 @@ def _applied(run: Run, cure: Cure, config: dict[str, Any], source: Any, place: P
     items = as_trained.divided(run.path, run.kind, source)
     mended.fit_prior(source if isinstance(source, str | Path) else items.seen, cure.prior, quiet)
     return mended
+
+
+def _discrete(run: Run) -> bool | None:
+    """Whether −ELBO is of a probability, and not of a density."""
+    return getattr(getattr(run.model.decoder, "family", None), "discrete", None)
 
 
 def _negative_elbo(run: Run) -> float | None:

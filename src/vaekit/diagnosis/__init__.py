@@ -5,13 +5,16 @@ They stand in the order of what explains the others: the first alarm names the d
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
+
+import torch
 
 from vaekit.data import Items, Kind
 from vaekit.diagnosis.codebook import codebook
 from vaekit.diagnosis.cure import Cure
-from vaekit.diagnosis.finding import Finding
+from vaekit.diagnosis.finding import Finding, left_out
 from vaekit.diagnosis.inference import inference
 from vaekit.diagnosis.information import information
 from vaekit.diagnosis.latent import latent
@@ -28,7 +31,20 @@ CHECKS: tuple[Callable[[Subject], Finding], ...] = (
     numbers, scale, codebook, latent, prior, inference, overfitting, units, information, score,
 )  # fmt: skip
 
-__all__ = ["CHECKS", "FULL", "QUICK", "Cure", "Effort", "Finding", "Subject", "examine", "first"]
+UNMEASURED = "this could not be measured"
+
+__all__ = [
+    "CHECKS",
+    "FULL",
+    "QUICK",
+    "UNMEASURED",
+    "Cure",
+    "Effort",
+    "Finding",
+    "Subject",
+    "examine",
+    "first",
+]
 
 
 def examine(
@@ -50,8 +66,6 @@ def examine(
         records, events, config: What the training left: the lines of metrics.jsonl, events, config.yaml.
         effort: How much is looked at.
 
-    Source: uses.md 4.2's table; each check names its own.
-
     Example:
         >>> from vaekit import presets
         >>> from vaekit.data import Vectors, as_items
@@ -64,7 +78,18 @@ def examine(
     """
     model.eval()
     subject = Subject(model, kind, seen, heldout, records or [], events or [], config or {}, effort)
-    return [check(subject) for check in CHECKS]
+    with torch.no_grad():  # the one check that climbs a gradient says so itself
+        return [_made(check, subject) for check in CHECKS]
+
+
+def _made(check: Callable[[Subject], Finding], subject: Subject) -> Finding:
+    """A check's finding; one that a model of a new sort cannot have is left out, and never ends a training."""
+    try:
+        return check(subject)
+    except (ValueError, RuntimeError, NotImplementedError) as error:
+        title = str(getattr(sys.modules[check.__module__], "TITLE", check.__name__))
+        reason = f"{UNMEASURED} ({type(error).__name__}: {' '.join(str(error).split())[:120]})."
+        return left_out(check.__name__, title, "", reason)
 
 
 def first(findings: list[Finding]) -> Finding | None:

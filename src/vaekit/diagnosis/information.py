@@ -23,6 +23,8 @@ TITLE, THRESHOLD = "the rate is information", f"I below {SHARE:.0%} of the rate"
 
 def information(subject: Subject) -> Finding:
     """I(x; z) as a share of the rate, or of log N where that is less, since N items cannot show more."""
+    if subject.model.bottleneck.discrete:
+        return left_out("information", TITLE, THRESHOLD, "a code of a codebook is certain given the item.")
     items = min(subject.effort.items, len(subject.seen))
     if type(subject.passes[0].latents[0].q) is not Normal:
         items = min(items, FEW)

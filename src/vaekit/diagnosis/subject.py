@@ -108,7 +108,7 @@ class Subject:
         """Mean KL(q ‖ p) of some training items, nats; None of a code that is a point."""
         if not self.model.bottleneck.stochastic:
             return None
-        return float(torch.cat([out.rate for out in self.passes]).mean())
+        return float(torch.cat([out.rate for out in self.passes]).detach().mean())
 
 
 def each(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
