@@ -26,7 +26,8 @@ def prior(subject: Subject) -> Finding:
     codes, drawn = both(subject)
     if len(codes) < 16:
         return left_out("prior", TITLE, THRESHOLD, f"{len(codes)} items are too few.")
-    auc = two_sample_test(codes.numpy(), drawn.numpy(), steps=subject.effort.classifier).auc
+    with torch.enable_grad():  # the classifier's own
+        auc = two_sample_test(codes.numpy(), drawn.numpy(), steps=subject.effort.classifier).auc
     alarm = auc > AUC
     said = f"a classifier tells codes from draws of the prior with an AUC of {auc:.2f}; 0.5 is chance"
     said += ": samples come from where no code is" if alarm else ""
