@@ -219,6 +219,9 @@ def planted(name: str, seed: int) -> dict[str, Any]:
         disease = first(findings)
         right = disease is not None and disease.name == fault.named and fault.word in disease.evidence
         mended = mend(run, data, quiet=True)
+        if mended.get("cure"):
+            command = mended["cure"].replace(place, "runs")
+            mended["cure"] = command.replace(os.environ.get("VAEKIT_DATA") or "$VAEKIT_DATA", "$VAEKIT_DATA")
     return {
         "says": fault.says, "named": None if disease is None else disease.name, "right": right,
         "evidence": "" if disease is None else disease.evidence,

@@ -5,11 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from inspect import signature
 from typing import Any
 
 from vaekit.config import MEASURED, Config
-from vaekit.presets import PRESETS
 
 ELSEWHERE = ("source", "arguments", "columns", *MEASURED)  # of a configuration, what is no plain option
 
@@ -37,7 +35,8 @@ class Cure:
             {'preset': 'beta_vae', 'beta': 1.0}
         """
         preset = self.options.get("preset", config.get("preset", "vae"))
-        own = {name: value for name, value in (config.get("arguments") or {}).items() if _takes(preset, name)}
+        same = preset == config.get("preset", "vae")  # another preset's options mean something else
+        own = dict(config.get("arguments") or {}) if same else {}
         plain = {
             name: value for name, value in config.items() if name not in ELSEWHERE and _given(name, value)
         }
@@ -87,10 +86,6 @@ def _given(name: str, value: Any) -> bool:
     """Whether an option is another than its default."""
     field_ = Config.model_fields.get(name)
     return field_ is not None and value is not None and value != field_.default
-
-
-def _takes(preset: str, name: str) -> bool:
-    return preset in PRESETS and name in signature(PRESETS[preset]).parameters
 
 
 def _word(value: Any) -> str:

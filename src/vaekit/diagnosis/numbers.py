@@ -10,7 +10,9 @@ from vaekit.diagnosis.finding import Finding
 from vaekit.diagnosis.subject import Subject
 
 RATE = 1e4  # nats; a rate above it, and above the number of values of an item, is none that a model needs
-SPIKE = 100.0  # times the median that a gradient may be long, in the mean between two evaluations
+SPIKE = (
+    100.0  # times the median, of all and of those before, that gradients may be long between two evaluations
+)
 TITLE = "numbers are sound"
 
 
@@ -42,15 +44,17 @@ def _rates(subject: Subject) -> list[str]:
 
 
 def _spikes(subject: Subject) -> list[str]:
-    """Gradients after the first evaluation: those before it are of a model that knows nothing yet."""
-    norms = {r["step"]: r["gradient_norm"] for r in subject.records if r.get("gradient_norm") is not None}
-    known = list(norms.items())[1:]
-    if len(known) < 3:
+    """Gradients that leap above all that is usual; long ones at the start, of a model that knows nothing, do not."""
+    known = [(r["step"], r["gradient_norm"]) for r in subject.records if r.get("gradient_norm") is not None]
+    if len(known) < 4:
         return []
-    usual = max(median(norm for _, norm in known), 1e-300)
-    step, worst = max(known, key=lambda pair: pair[1])
-    said = f"gradients were {worst / usual:.0f} times as long as usual near step {step}"
-    return [said] if worst > SPIKE * usual else []
+    usual = median(norm for _, norm in known[1:])
+    for place in range(2, len(known)):
+        step, norm = known[place]
+        most = max(usual, median(norm for _, norm in known[1:place]), 1e-300)
+        if norm > SPIKE * most:
+            return [f"gradients were {norm / most:.0f} times as long as usual near step {step}"]
+    return []
 
 
 def _weights(subject: Subject) -> list[str]:
