@@ -72,8 +72,8 @@ def normal(shape: tuple[int, ...], seed: int = 0, scale: float = 1.0, shift: flo
 
 def subject(model: VAE, x: Tensor, held: Tensor | None = None, **options: Any) -> Subject:
     kind = Vectors(x.shape[1])
-    items = [Items(t, kind) for t in (x, x if held is None else held)]
-    return Subject(model, kind, *items, effort=FAST, **options)
+    seen, heldout = Items(x, kind), Items(x if held is None else held, kind)
+    return Subject(model, kind, seen, heldout, effort=FAST, **options)
 
 
 # ---------------------------------------------------------------------- each check by hand
@@ -230,7 +230,7 @@ def test_signs_of_bad_numbers_are_counted(records: list[Any], events: list[Any],
 def test_weights_that_are_not_finite_are_a_sign() -> None:
     model = linear(np.eye(2), 1.0, np.eye(2), 1.0)
     with torch.no_grad():
-        model.decoder.net.bias[0] = math.nan  # type: ignore[union-attr, index]
+        next(model.decoder.parameters()).fill_(math.nan)
     assert numbers(subject(model, normal((N, 2)))).alarm
 
 

@@ -32,12 +32,6 @@ def mend(run: Run, source: Any = None, out: str | Path | None = None, quiet: boo
 
     Raises:
         UsageError: E107, something else lies at `out`.
-
-    Example:
-        >>> import tempfile, vaekit
-        >>> run = vaekit.fit("digits", steps=5, out=tempfile.mkdtemp() + "/digits", quiet=True)
-        >>> mend(run, quiet=True)["disease"] in ("latent", "inference", None)
-        True
     """
     source = as_trained.source_of(run.path) if source is None else source
     before = run.examined(source)

@@ -549,12 +549,6 @@ class Run:
 
         Returns:
             `disease`, the name of the first alarm or None, and `findings`.
-
-        Example:
-            >>> import tempfile, vaekit
-            >>> run = vaekit.fit("digits", steps=5, out=tempfile.mkdtemp() + "/digits", quiet=True)
-            >>> len(run.diagnose()["findings"])
-            10
         """
         return record.kept(self.path, self.examined(data), as_trained.options(self.path))
 
