@@ -15,6 +15,7 @@ from vaekit import persistence
 from vaekit.data import Items, TableSource, TextSource, build, detect
 from vaekit.data.loaded import Source
 from vaekit.data.parts import PartsSource
+from vaekit.diagnosis import UNMEASURED, Effort, examine
 from vaekit.distributions import Noise, center
 from vaekit.operations import packed
 from vaekit.presets import ABOUT, CHAPTERS, PRESETS, about
@@ -281,3 +282,17 @@ def test_what_did_not_beat_its_ablation_is_marked_experimental() -> None:
         assert bool(ABOUT[name].experimental) != verdicts[name], (
             f"{name}: benchmarks/claims.md says otherwise"
         )
+
+
+FEW = Effort(items=ROWS, refined=4, steps=1, classifier=2)
+EXAMINED = [(name, about_.kinds[0]) for name, about_ in ABOUT.items()]
+EXAMINED += [("vae", kind) for kind in ABOUT["vae"].kinds[1:]]
+
+
+@pytest.mark.parametrize(("name", "kind"), EXAMINED, ids=[f"{name}-{kind}" for name, kind in EXAMINED])
+def test_the_doctor_can_examine_it(name: str, kind: str) -> None:
+    case = trained(name, kind)
+    items: Any = case.items
+    found = examine(case.model, items.kind, items, items, config={"preset": name}, effort=FEW)
+    assert not [finding for finding in found if UNMEASURED in finding.evidence]
+    assert next(finding for finding in found if finding.name == "latent").value is not None

@@ -100,5 +100,5 @@ def _items(folder: Path, kind: Kind, source: Any, chosen: dict[str, Any]) -> tup
         return source, 1
     whole = loaded(folder, kind, source) if isinstance(source, str | Path) else read(source)
     patch = chosen.get("patch")
-    raw = whole if patch is None else cut(whole, patch)  # type: ignore[type-var,arg-type]
+    raw = whole if patch is None else cut(whole, patch)
     return labelled_items(raw, kind), len(raw) // len(whole)

@@ -23,6 +23,7 @@ from vaekit import config as configuration
 from vaekit import files, model_card, outputs, pages, persistence
 from vaekit.config import Config
 from vaekit.data import Items
+from vaekit.diagnosis import QUICK, examine, record
 from vaekit.errors import DataError, DivergedError, ResourceError
 from vaekit.evaluation import evaluate
 from vaekit.evaluation.calibration import calibration, spaced
@@ -62,6 +63,7 @@ WATCHED = 2_048  # held-out items in each evaluation while training
 SAVE_EVERY = 30.0  # seconds between checkpoints
 DEFAULT_STEPS, DEFAULT_TIME = 20_000, 600.0  # where no length was asked for: the shorter of the two
 SECOND_STAGE = 15.0  # seconds that a table's mixture takes at most
+EXAMINED = 200  # steps from which on a run is examined when its training ends
 STREAK = 25  # steps in a row that are not finite before giving up
 
 
@@ -396,7 +398,25 @@ class Fitting:
         coded = 0 if yardstick is None else len(yardstick)
         persistence.describe(self.path / "model", model_card.written(facts, self.data.card, coded))
         if status == "finished":
+            self._examine()
             write_report(self.path)
+
+    def _examine(self) -> None:
+        """The short examination; a model of few steps has learned nothing yet that could be sick."""
+        if self.state.step < EXAMINED:
+            return
+        config = self.config.model_dump()
+        found = examine(
+            self.model,
+            self.data.kind,
+            self.data.train,
+            self.data.heldout,
+            self.history,
+            self.events,
+            config,
+            QUICK,
+        )
+        record.kept(self.path, found, config, quick=True)
 
     def _table_prior(self) -> FittedMixture | None:
         """What is to be fitted to the latents when training ends, not fitted yet."""

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaekit import config as configuration
-from vaekit import files, operations, persistence
-from vaekit.data import Batch, Items, Kind, Parts, Table, TableSource, item, read, split_row
+from vaekit import as_trained, files, operations, persistence
+from vaekit.data import Batch, Items, Kind, Parts, Table, TableSource, read
 from vaekit.data.card import Card
 from vaekit.data.checks import finite
 from vaekit.data.sources import Loaded
+from vaekit.diagnosis import FULL, Effort, Finding, examine, record
 from vaekit.distributions import MEAN, Noise
 from vaekit.errors import DataError, FileError, UsageError, VaekitError, nearest
 from vaekit.evaluation import bounds, codes, curve, evaluate, log_likelihoods
@@ -152,15 +152,12 @@ class Run:
 
     def _read(self, path: str | Path) -> Loaded:
         """What lies at a path, as it is read for this run's kind."""
-        key = "*" if isinstance(self.kind, Parts) else None
-        one = split_row(str(path))[1] is not None
-        return (item if one else read)(str(path), key, image_size=self._image_size)
+        return as_trained.loaded(self.path, self.kind, path)
 
     @property
     def _image_size(self) -> int | None:
         """Pictures are brought to size as they were for training, and only if they were then."""
-        path = self.path / "config.yaml"
-        return configuration.read(path).get("image_size") if path.is_file() else None
+        return as_trained.options(self.path).get("image_size")
 
     def _labelled(self, items: Items) -> Items:
         """A conditional model is told of labels that are unknown, too."""
@@ -274,7 +271,7 @@ class Run:
     def _trained_rows(self, source: Any) -> Any:
         """Those rows of the training table that were not held out."""
         rows = self._rows(source)
-        chosen = configuration.read(self.path / "config.yaml")
+        chosen = as_trained.options(self.path)
         if chosen.get("val") is not None:
             return rows
         places = Items(torch.arange(len(rows)).unsqueeze(1))
@@ -598,6 +595,25 @@ class Run:
             subject = Subject(self.model, self.kind, self.path, self.about, self.facts)
             return site(subject, out, said or (lambda line: None), heldout=heldout)
         return export(self.model, self.kind, out, format, heldout, said=said or (lambda line: None))
+
+    def examined(self, data: Any = None, effort: Effort = FULL) -> list[Finding]:
+        """What ten checks find: the answer of each with value, threshold, evidence and cure.
+
+        Args:
+            data: What the run was trained on; by default where it found it.
+            effort: How much is looked at.
+        """
+        whole = as_trained.divided(self.path, self.kind, data)
+        events, config = self.facts.get("events") or [], as_trained.options(self.path)
+        return examine(self.model, self.kind, whole.seen, whole.heldout, self.history, events, config, effort)
+
+    def diagnose(self, data: Any = None) -> dict[str, Any]:
+        """As `examined`, written to diagnosis.json, which the report shows.
+
+        Returns:
+            `disease`, the name of the first alarm or None, and `findings`.
+        """
+        return record.kept(self.path, self.examined(data), as_trained.options(self.path))
 
     def report(self) -> Path:
         """Write report.html again from what the run folder holds."""

@@ -24,6 +24,7 @@ for _sort in (
     "comparing",
     "exporting",
     "runs",
+    "diagnosis",
     "sharing",
 ):
     importlib.import_module(f"vaekit.cli.{_sort}")

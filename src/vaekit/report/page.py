@@ -14,7 +14,7 @@ import numpy as np
 
 from vaekit import files
 from vaekit.errors import FileError
-from vaekit.report import synthetic, texts, verdict, words
+from vaekit.report import diagnosis, synthetic, texts, verdict, words
 from vaekit.report.charts import series
 from vaekit.report.next_steps import next_steps
 from vaekit.report.plots import draw
@@ -28,8 +28,8 @@ SECTIONS = (
     ("data", "Data"), ("training", "Training"), ("columns", "Columns"), ("pairs", "Pairs"),
     ("reconstructions", "Reconstructions"), ("missing", "Missing cells"), ("samples", "Samples"),
     ("traversals", "Traversals"), ("latent", "Latent space"), ("kl", "Dimensions"),
-    ("synthetic", "Synthetic rows"), ("figures", "Figures"), ("configuration", "Configuration"),
-    ("next", "What to do next"),
+    ("synthetic", "Synthetic rows"), ("diagnosis", "Diagnosis"), ("figures", "Figures"),
+    ("configuration", "Configuration"), ("next", "What to do next"),
 )  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def _context(
         "circle": bool(evidence.get("prior_circle", False)),
         "figures": words.figures(run, evidence), "versions": _versions(run), "config": _config(path),
         "stochastic": stochastic, "can_sample": can_sample, "synthetic": synthetic.section(path),
-        "commands": next_steps(path, run, records, evidence, lit),
+        "diagnosis": diagnosis.section(path), "commands": next_steps(path, run, records, evidence, lit),
         "fingerprint": str(_mapping(run.get("data")).get("fingerprint") or "")[:12],
     }  # fmt: skip
     context["there"] = {id: name for id, name in SECTIONS if _present(id, context)}
@@ -149,7 +149,7 @@ def _present(id: str, context: Facts) -> bool:
         "samples": context["rows"] or context["texts"] or "samples" in context["pictures"] or context["copies"]
         or not context["can_sample"],
         "kl": "kl" in context["pictures"] or not context["stochastic"],
-        "synthetic": context["synthetic"], "figures": context["figures"],
+        "synthetic": context["synthetic"], "diagnosis": context["diagnosis"], "figures": context["figures"],
         "configuration": context["config"], "next": True,
     }  # fmt: skip
     return bool(parts[id])
