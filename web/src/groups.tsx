@@ -63,7 +63,7 @@ export function GroupsView(): JSX.Element {
           <input type="text" name="name" maxLength={60} data-testid="group-name" placeholder={`Group ${groups.value.length + 1}`} />
         </label>
         <button type="submit" data-testid="group-keep" disabled={!count}>
-          Keep {count} selected as a group
+          {count ? `Keep ${count} selected as a group` : "Select points to keep a group"}
         </button>
       </form>
       <ul class="chips" aria-label="Groups">

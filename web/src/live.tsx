@@ -13,6 +13,7 @@ import { theme, themed } from "./theme";
 import { useWidth } from "./width";
 
 const EVERY = 2000; // milliseconds
+const AFTERWARDS = 15_000; // once it has ended: it may be resumed
 const records = signal<News["records"]>([]);
 const status = signal("");
 
@@ -37,7 +38,7 @@ export function LiveView(): JSX.Element {
     const tick = async (): Promise<void> => {
       if (stopped) return;
       await news(known);
-      setTimeout(tick, EVERY);
+      setTimeout(tick, status.value === "running" || !status.value ? EVERY : AFTERWARDS);
     };
     void tick();
     return () => void (stopped = true);

@@ -132,7 +132,7 @@ function Nearest({ nearest }: { nearest: Encoded["nearest"] }): JSX.Element {
       {nearest.map(({ index, distance }) => (
         <li key={index}>
           <button type="button" class="frame" title="Go there" onClick={() => moveTo(pointCode(index))}>
-            {run.value!.facts.items?.form === "image" && <Thumbnail index={index} />}
+            {["image", "text"].includes(run.value!.facts.items?.form ?? "") && <Thumbnail index={index} />}
             <span>item {index}</span>
             {labelOf(run.value!, index) && <b>{labelOf(run.value!, index)}</b>}
             <span class="muted">{coordinate(distance)} away</span>

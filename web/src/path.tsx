@@ -104,11 +104,10 @@ function Strip(): JSX.Element {
       trouble.value = { of: "film", message: (error as Error).message, hint: "" };
     }
   };
-  const table = "cells" in items[0] || "text" in items[0];
   return (
     <div data-testid="path-strip">
       <div class="scroll film" tabIndex={0} role="region" aria-label="The way from A to B">
-        {table ? <FilmTable items={items} nll={nll} /> : <FilmRow items={items} nll={nll} />}
+        <Film items={items} nll={nll} />
       </div>
       {nll && <Curve nll={nll} />}
       <p class="muted">{nllWords()}</p>
@@ -126,14 +125,46 @@ function nllWords(): string {
   return from === "static" && nll ? `${score}, in nats` : nll;
 }
 
-interface Film {
+interface FilmProps {
   items: Shown[];
   nll: (number | null)[] | null;
 }
 
 const go = (step: number): void => moveTo(found.value!.codes[step]);
 
-function FilmRow({ items, nll }: Film): JSX.Element {
+function Film(film: FilmProps): JSX.Element {
+  if ("cells" in film.items[0]) return <FilmTable {...film} />;
+  return "text" in film.items[0] ? <FilmList {...film} /> : <FilmRow {...film} />;
+}
+
+const Step = ({ i }: { i: number }): JSX.Element => (
+  <button type="button" class="small" data-testid={`frame-${i}`} title="Go there" onClick={() => go(i)}>{i + 1}</button>
+);
+
+function FilmList({ items, nll }: FilmProps): JSX.Element {
+  return (
+    <table class="texts">
+      <thead>
+        <tr>
+          <th scope="col">step</th>
+          <th scope="col">text</th>
+          {nll && <th scope="col">−log p</th>}
+        </tr>
+      </thead>
+      <tbody>
+        {items.map((item, i) => (
+          <tr key={i}>
+            <th scope="row"><Step i={i} /></th>
+            <td>{"text" in item && item.text}</td>
+            {nll && <td>{number(nll[i], 4)}</td>}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function FilmRow({ items, nll }: FilmProps): JSX.Element {
   return (
     <ol class="frames">
       {items.map((item, i) => (
@@ -148,10 +179,10 @@ function FilmRow({ items, nll }: Film): JSX.Element {
   );
 }
 
-function FilmTable({ items, nll }: Film): JSX.Element {
+function FilmTable({ items, nll }: FilmProps): JSX.Element {
   const names = columnNames(run.value?.facts.reading);
-  const rows = "cells" in items[0] ? items[0].cells.map((_, row) => names[row] ?? `${row + 1}`) : ["text"];
-  const cell = (item: Shown, row: number): string => ("cells" in item ? item.cells[row] : "text" in item ? item.text : "");
+  const rows = "cells" in items[0] ? items[0].cells.map((_, row) => names[row] ?? `${row + 1}`) : [];
+  const cell = (item: Shown, row: number): string => ("cells" in item ? item.cells[row] : "");
   return (
     <table class="cells">
       <thead>
@@ -159,7 +190,7 @@ function FilmTable({ items, nll }: Film): JSX.Element {
           <th scope="col">step</th>
           {items.map((_, i) => (
             <th scope="col" key={i}>
-              <button type="button" class="small" data-testid={`frame-${i}`} title="Go there" onClick={() => go(i)}>{i + 1}</button>
+              <Step i={i} />
             </th>
           ))}
         </tr>

@@ -30,7 +30,8 @@ export function curvesOf(records: Record_[]): Curve[] {
   }));
 }
 
-const splitOf = ({ split }: Record_): string => (typeof split === "string" ? split : "training");
+const WORDS: Record<string, string> = { train: "training", heldout: "held out" };
+const splitOf = ({ split }: Record_): string => (typeof split === "string" ? (WORDS[split] ?? split) : "training");
 
 function valuesOf(records: Record_[], name: string, split: string, steps: number[]): (number | null)[] {
   const known = new Map<unknown, unknown>();

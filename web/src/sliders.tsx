@@ -73,7 +73,7 @@ function Slider({ dim }: { dim: Dim }): JSX.Element {
           onKeyDown={keys}
         />
       </div>
-      <output for={`z${dim.index}`}>{coordinate(value)}</output>
+      <output for={`z${dim.index}`}>{run.value!.facts.discrete ? number(value) : coordinate(value)}</output>
       <button
         type="button"
         class="small"
@@ -94,14 +94,14 @@ export function Sliders(): JSX.Element | null {
   const all = useSignal(false);
   if (!facts) return null;
   const active = facts.dims.filter((dim) => dim.active);
-  const shown = all.value ? facts.dims : active.slice(0, FIRST);
+  const shown = all.value ? facts.dims : (active.length ? active : facts.dims).slice(0, FIRST);
   return (
     <>
       <p class="muted">
-        {active.length} of {facts.dims.length} dimensions are in use, the one that says most first.
+        {active.length} of {facts.dims.length} dimensions are in use{active.length > 1 && ", the one that says most first"}.
       </p>
       <div class="sliders">{shown.map((dim) => <Slider key={dim.index} dim={dim} />)}</div>
-      {facts.dims.length > Math.min(FIRST, active.length) && (
+      {facts.dims.length > Math.min(FIRST, active.length || facts.dims.length) && (
         <button type="button" data-testid="dims-all" aria-expanded={all.value} onClick={() => (all.value = !all.value)}>
           {all.value ? "Only the first ones in use" : `All ${facts.dims.length} dimensions`}
         </button>
@@ -111,21 +111,31 @@ export function Sliders(): JSX.Element | null {
   );
 }
 
+const walking = signal(false);
+let timer: ReturnType<typeof setInterval> | undefined;
+
+function walk(): void {
+  walking.value = true;
+  timer = setInterval(() => {
+    moveTo(possible(walked(code.value, run.value!.facts.dims, locked.value, temperature.value)));
+  }, 120);
+}
+
+function stop(): void {
+  walking.value = false;
+  clearInterval(timer);
+}
+
 function Moves(): JSX.Element {
-  const walking = useSignal(false);
   const facts = run.value!.facts;
-  useEffect(() => {
-    if (!walking.value) return;
-    const timer = setInterval(() => moveTo(possible(walked(code.value, facts.dims, locked.value, temperature.value))), 120);
-    return () => clearInterval(timer);
-  }, [walking.value, facts]);
+  useEffect(() => stop, []);
   return (
     <div class="row moves">
       <button type="button" data-testid="reset" onClick={() => reset()}>Reset</button>
       <button type="button" data-testid="random" onClick={() => moveTo(possible(drawn(code.value, facts.dims, locked.value, temperature.value)))}>
         Random place
       </button>
-      <button type="button" data-testid="walk" aria-pressed={walking.value} onClick={() => (walking.value = !walking.value)}>
+      <button type="button" data-testid="walk" aria-pressed={walking.value} onClick={() => (walking.value ? stop() : walk())}>
         {walking.value ? "Stop walking" : "Random walk"}
       </button>
       <label class="field">

@@ -31,10 +31,10 @@ it("only the newest question waits", async () => {
 });
 
 it("curves have a series for each split, with gaps where it was not measured", () => {
-  const [elbo] = curvesOf([{ step: 2, split: "train", elbo: -3 }, { step: 1, split: "train", elbo: -5 }, { step: 2, split: "validation", elbo: null }]);
+  const [elbo] = curvesOf([{ step: 2, split: "train", elbo: -3 }, { step: 1, split: "train", elbo: -5 }, { step: 2, split: "heldout", elbo: null }]);
   expect(elbo).toEqual({
     name: "elbo", title: "ELBO (nats)", steps: [1, 2],
-    series: [{ name: "train", values: [-5, -3] }, { name: "validation", values: [null, null] }],
+    series: [{ name: "training", values: [-5, -3] }, { name: "held out", values: [null, null] }],
   });
 });
 
