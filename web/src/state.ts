@@ -82,14 +82,22 @@ export function middle({ facts, codes }: Loadedness): number[] {
   return near ? codeOf(codes, near.index, facts.latent) : mean;
 }
 
+/** Where codes came from that were picked on a map: on one without axes of codes they could not be found again. */
+const picked = new WeakMap<number[], { on: LatentMap; place: Point }>();
+
 export function placeOf(where: number[]): Point | null {
   const here = run.value;
+  const known = picked.get(where);
+  if (known && known.on === map.value) return known.place;
   return here && map.value ? codeToPlace(map.value, where, xy.value, here.codes) : null;
 }
 
 export function codeAt(place: Point): number[] {
   const here = run.value;
-  return here && map.value ? placeToCode(map.value, place, xy.value, here.codes, here.facts.latent) : [];
+  if (!here || !map.value) return [];
+  const found = placeToCode(map.value, place, xy.value, here.codes, here.facts.latent);
+  picked.set(found, { on: map.value, place });
+  return found;
 }
 
 export function pointCode(index: number): number[] {
