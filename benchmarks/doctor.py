@@ -1,13 +1,13 @@
 """Eight planted faults that the doctor is to name and mend, and healthy runs in which it is to find nothing.
 
     python benchmarks/doctor.py --planted              # 8 faults: what was named, its value before and after the cure
-    python benchmarks/doctor.py --healthy --seed 2     # 20 healthy configurations, what raised an alarm
+    python benchmarks/doctor.py --healthy --seed 3 4   # 2 x 20 healthy configurations, what raised an alarm
     python benchmarks/doctor.py --table                # the table alone
 
 All on data that ship with scikit-learn or are made here, but for the names of VAEKIT_DATA; one thread. The limits of
-the checks were set before, on earlier healthy runs of seed 0 and on the planted faults; the figures that are told are
-of seeds 2 and 3, looked at once. What is finished stands in results/doctor.json and is not run again; results/doctor.md
-is the table.
+the checks were set on earlier healthy runs of seed 0, on the planted faults and on seed 2, which moved two of them: the
+AUC of the prior from 0.80 to 0.85, a learned σ from 1.5 to 2 times. What is told is seeds 3 and 4, looked at once.
+What is finished stands in results/doctor.json and is not run again; results/doctor.md is the table.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -221,7 +222,7 @@ def planted(name: str, seed: int) -> dict[str, Any]:
         mended = mend(run, data, quiet=True)
         if mended.get("cure"):
             command = mended["cure"].replace(place, "runs")
-            mended["cure"] = command.replace(os.environ.get("VAEKIT_DATA") or "$VAEKIT_DATA", "$VAEKIT_DATA")
+            mended["cure"] = re.sub(r"\S*/names/names.txt", "$VAEKIT_DATA/names/names.txt", command)
     return {
         "says": fault.says, "named": None if disease is None else disease.name, "right": right,
         "evidence": "" if disease is None else disease.evidence,
@@ -288,14 +289,18 @@ def _healthy_table(done: dict[str, Any]) -> list[str]:
     for seed in seeds:
         runs = {k.split("/")[2]: e for k, e in done.items() if k.startswith(f"healthy/{seed}/")}
         alarmed = {name: entry for name, entry in runs.items() if entry["alarms"]}
-        use = "" if seed < 2 else " (looked at once, after the limits were set)"
+        use = (
+            " (limits were set on it; alarms by the limits before)"
+            if seed < 3
+            else " (looked at once, after the limits were set)"
+        )
         lines += [f"Seed {seed}{use}: {len(alarmed)} of {len(runs)} raised an alarm.", ""]
         lines += [
             f"- {name}: {', '.join(entry['alarms'])}. {' '.join(entry['says'])}"
             for name, entry in alarmed.items()
         ]
         lines += [""] if alarmed else []
-    fresh = [entry for key, entry in done.items() if key.startswith(("healthy/2/", "healthy/3/"))]
+    fresh = [entry for key, entry in done.items() if key.startswith(("healthy/3/", "healthy/4/"))]
     if fresh:
         wrong = sum(bool(entry["alarms"]) for entry in fresh)
         lines.append(f"False alarms on fresh seeds: {wrong} of {len(fresh)} runs ({wrong / len(fresh):.1%}).")

@@ -33,7 +33,7 @@ from vaekit.diagnosis.record import kept, known, spoken
 from vaekit.diagnosis.scale import best_factor, scale
 from vaekit.diagnosis.score import rank_correlation, score
 from vaekit.diagnosis.units import units
-from vaekit.distributions import Fixed, Gaussian
+from vaekit.distributions import Fixed, Gaussian, Shared
 from vaekit.errors import FileError, UsageError
 from vaekit.mending import mend, told
 from vaekit.model import VAE
@@ -416,3 +416,13 @@ def test_data_that_are_gone_are_asked_for(tmp_path: Path) -> None:
     assert len(run.examined(normal((40, 3)).numpy())) == 10
     with pytest.raises(FileError):
         vaekit.open(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(("spread", "alarm"), [(1.8, False), (2.2, True)])
+def test_a_learned_scale_may_lag(spread: float, alarm: bool) -> None:
+    model = linear(np.zeros((1, 8)), 1.0, np.zeros((8, 1)), 1.0)
+    model.decoder.family.scale = Shared()  # type: ignore[union-attr]
+    x = normal((N, 8))
+    found = scale(subject(model, spread * x / x.square().mean().sqrt(), config={"steps": 40}))
+    assert found.value == pytest.approx(spread, rel=1e-5) and found.alarm == alarm
+    assert found.cure == (Cure({"steps": 80}) if alarm else None)

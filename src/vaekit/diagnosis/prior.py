@@ -14,7 +14,7 @@ from vaekit.distributions import Noise, draw, rows
 from vaekit.evaluation.two_samples import two_sample_test
 from vaekit.priors.fitted_mixture import FittedMixture
 
-AUC = 0.8
+AUC = 0.85
 TITLE, THRESHOLD = "the prior covers the codes", f"AUC above {AUC}"
 
 

@@ -21,22 +21,24 @@ from vaekit.diagnosis.finding import Finding, left_out
 from vaekit.diagnosis.subject import Subject
 from vaekit.distributions import Fixed
 
-LOW, HIGH = 0.67, 1.5
-TITLE, THRESHOLD = "σ is as large as the errors", f"outside {LOW}–{HIGH}"
+FIXED, LEARNED = 1.5, 2.0  # times too large or too small; a σ that is learned lags behind the errors
+TITLE = "σ is as large as the errors"
 
 
 def scale(subject: Subject) -> Finding:
     """By what factor residuals of training items are larger than p(x | z) says."""
+    most = FIXED if _fixed(subject) else LEARNED
+    threshold = f"outside {1 / most:.2g}–{most:g}"
     known = [_residuals(out) for out in subject.passes]
     if any(part is None for part in known):
         reason = "the likelihood has no σ of its own"
-        return left_out("scale", TITLE, THRESHOLD, f"{reason} ({type(subject.passes[0].px).__name__}).")
+        return left_out("scale", TITLE, threshold, f"{reason} ({type(subject.passes[0].px).__name__}).")
     factor = best_factor(subject.passes[0].px, torch.cat([part for part in known if part is not None]))
-    alarm = not LOW <= factor <= HIGH
+    alarm = not 1 / most <= factor <= most
     said = f"(x − μ) / σ has a spread of {factor:.3g}, and 1 is right"
     if alarm:
         said += f": σ is {'too small' if factor > 1 else 'too large'} by a factor of {max(factor, 1 / factor):.3g}"
-    return Finding("scale", TITLE, factor, THRESHOLD, alarm, f"{said}.", _cure(subject) if alarm else None)
+    return Finding("scale", TITLE, factor, threshold, alarm, f"{said}.", _cure(subject) if alarm else None)
 
 
 def _residuals(out: Any) -> Tensor | None:
@@ -73,13 +75,17 @@ def best_factor(px: Any, residuals: Tensor) -> float:
     return math.sqrt(square)
 
 
+def _fixed(subject: Subject) -> bool:
+    """Whether σ was given, and is not learned."""
+    return isinstance(getattr(getattr(subject.model.decoder, "family", None), "scale", None), Fixed)
+
+
 def _cure(subject: Subject) -> Cure:
     """A learned σ where it was given; more steps where it was being learned."""
-    family = getattr(subject.model.decoder, "family", None)
     told = str(subject.config.get("likelihood", "auto"))
     if ":" in told:
         return Cure({"likelihood": told.partition(":")[0]})
-    if isinstance(getattr(family, "scale", None), Fixed) and subject.takes("sigma_vae"):
+    if _fixed(subject) and subject.takes("sigma_vae"):
         return Cure({"preset": "sigma_vae"})
     return longer(subject)
 
