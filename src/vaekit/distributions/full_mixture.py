@@ -43,7 +43,7 @@ class FullMixture(D.Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """log p(z), (*rows, D) → (*rows,)."""
         off = (value.reshape(-1, 1, value.shape[-1]) - self.loc).transpose(0, 1)  # (K, N, D)
-        solved = torch.linalg.solve_triangular(self.tril, off.transpose(1, 2), upper=False)  # (K, D, N)
+        solved = _solved(self.tril, off.transpose(1, 2))  # (K, D, N)
         log_volume = self.tril.diagonal(dim1=1, dim2=2).log().sum(1)  # (K,)
         constant = self.logits - log_volume - 0.5 * value.shape[-1] * math.log(2 * math.pi)
         each = constant.unsqueeze(1) - 0.5 * solved.square().sum(1)  # (K, N)
@@ -65,6 +65,17 @@ class FullMixture(D.Distribution):
         weights = self.logits.exp()
         within, between = self.tril.square().sum(-1), (self.loc - weights @ self.loc).square()
         return (weights @ (within + between)).expand(self._extended_shape())
+
+
+def _solved(tril: Tensor, off: Tensor) -> Tensor:
+    """L⁻¹ off, (K, D, N); where a graph is exported row after row, because ONNX has no operation for it."""
+    if not torch.compiler.is_exporting():
+        return torch.linalg.solve_triangular(tril, off, upper=False)
+    solved = off[:, :0]
+    for i in range(tril.shape[1]):
+        known = tril[:, i : i + 1, :i] @ solved if i else 0.0  # (K, 1, N)
+        solved = torch.cat([solved, (off[:, i : i + 1] - known) / tril[:, i : i + 1, i : i + 1]], 1)
+    return solved
 
 
 @tempered.register
