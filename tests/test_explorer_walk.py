@@ -247,9 +247,7 @@ def test_hovering_decodes_anywhere_and_says_where_no_data_are(walk: Walk) -> Non
     walk.page.wait_for_timeout(300)
     assert float(walk.at("nearest-distance").inner_text().replace("−", "-")) >= 0
     walk.page.mouse.move(*walk.point(0.01, 0.01))
-    walk.page.wait_for_function(
-        "document.querySelector('[data-testid=off-data]').innerText.includes('Off the data')"
-    )
+    walk.page.locator("[data-testid=off-data]", has_text="Off the data").wait_for()
     walk.shot("off the data")
     walk.fine()
 
@@ -627,10 +625,7 @@ def test_a_training_is_followed(browser: Any, tmp_path: Path) -> None:
         train.wait()
         assert train.returncode == 0
         page.wait_for_selector("[data-testid=map]", timeout=60_000)
-        page.wait_for_function(
-            "document.querySelector('[data-testid=live-status]').innerText.includes('complete')",
-            timeout=60_000,
-        )
+        page.locator("[data-testid=live-status]", has_text="complete").wait_for(timeout=60_000)
         if SHOTS:
             page.screenshot(path=SHOTS / "live-end.png", full_page=True)
         context.close()
