@@ -246,7 +246,7 @@ CASES: list[tuple[str, str, int, str]] = [
     ("train x.npy y.npy", "E102", 2, "'y.npy' is one argument too many"),
     ("train x.npy --presett vae", "E102", 2, "did you mean preset"),
     ("train x.npy --preset beta-vea", "E101", 2, "did you mean beta_vae"),
-    ("train x.npy --beta 4", "E102", 2, "vae has no option 'beta'"),
+    ("train x.npy --beta 4", "E102", 2, "vae has no option 'beta'.*\\n.*try: --preset beta_vae$"),
     ("train x.npy --preset beta_vae --beta lots", "E103", 2, "takes a float"),
     ("train x.npy --preset sigma_vae --set optimal=3", "E103", 2, "takes a bool"),
     ("train x.npy --set clp=3", "E102", 2, "did you mean clip"),

@@ -29,10 +29,10 @@ class Block(NamedTuple):
     line: int  # of the first line inside the fence, counted from 1
 
 
-def blocks(page: str) -> Iterator[Block]:
+def blocks(page: str, every: bool = False) -> Iterator[Block]:
     for match in FENCE.finditer(page):
         before = page[: match.start()]
-        if not before.rstrip().endswith("<!-- not run -->"):
+        if every or not before.rstrip().endswith("<!-- not run -->"):
             yield Block(match[1], match[2], before.count("\n") + 2)
 
 
@@ -69,6 +69,26 @@ def test_the_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
                 if importlib.util.find_spec("vaekit.cli") is None:
                     pytest.skip("no command line yet")
                 call(words, monkeypatch)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_that_are_not_run_have_options_that_there_are(page: Path) -> None:
+    from typer.main import get_command
+
+    from vaekit.cli import app
+    from vaekit.launch import configure
+    from vaekit.words import named_options, varied
+
+    known = get_command(app).commands
+    for block in (block for block in blocks(page.read_text(), every=True) if block.language != "python"):
+        for name, *words in commands(block.text):
+            context = known[name].make_context(name, [word for word in words if word != "&"])
+            if name in ("train", "sweep"):
+                over = {
+                    option: values[0] for option, values in varied(context.params.get("over") or []).items()
+                }
+                preset = {"preset": context.params["preset"]} if context.params.get("preset") else {}
+                configure("digits", preset | named_options(context.args) | over)
 
 
 def test_blocks_are_found_in_order_and_may_be_left_out() -> None:

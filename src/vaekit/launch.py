@@ -18,7 +18,7 @@ from vaekit import files, trackers
 from vaekit.config import Config
 from vaekit.errors import ResourceError, UsageError, nearest
 from vaekit.fitting import Fitting, device_of
-from vaekit.prepare import prepare, preset_named
+from vaekit.prepare import prepare, preset_named, presets_with
 from vaekit.progress import Line, say
 from vaekit.report import write_report
 from vaekit.run import Run
@@ -94,8 +94,14 @@ def configure(source: Any, options: Mapping[str, Any]) -> Config:
     arguments |= {name: options.pop(name) for name in list(options) if name in own}
     unknown = [name for name in options if name not in Config.model_fields]
     if unknown:
-        known = [*own, *Config.model_fields]
-        raise UsageError("E102", f"{preset} has no option {unknown[0]!r}; {nearest(unknown[0], known)}")
+        with_it = presets_with(unknown[0])
+        told = (
+            f"found in {', '.join(with_it[:4])}"
+            if with_it
+            else nearest(unknown[0], [*own, *Config.model_fields])
+        )
+        hint = f"--preset {with_it[0]}" if with_it else ""
+        raise UsageError("E102", f"{preset} has no option {unknown[0]!r}; {told}", hint=hint)
     if isinstance(options.get("val"), str | Path):
         options["val"] = _described(options["val"])
     return configuration.checked(**{**options, "source": _described(source), "arguments": arguments})

@@ -168,6 +168,17 @@ def preset_named(name: Any) -> tuple[Callable[..., Preset], dict[str, Any]]:
     }
 
 
+def presets_with(option: str) -> list[str]:
+    """The presets that have such an option of their own, those first that are named after it.
+
+    Example:
+        >>> presets_with("beta")[0], presets_with("bta")
+        ('beta_vae', [])
+    """
+    found = [name for name in PRESETS if option in preset_named(name)[1]]
+    return sorted(found, key=lambda name: (not name.startswith(f"{option}_"), name.count("_")))
+
+
 def _preset(config: Config) -> tuple[Callable[..., Preset], dict[str, Any]]:
     """The preset of a configuration and its options' defaults, once the options given are known to be possible."""
     preset, known = preset_named(config.preset)
