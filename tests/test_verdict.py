@@ -21,7 +21,7 @@ from vaekit.distributions import Gaussian
 from vaekit.evaluation import evaluate
 from vaekit.evaluation.separation import auc_error, separation
 from vaekit.priors import StandardNormal
-from vaekit.report import gather
+from vaekit.report import gather, words
 from vaekit.report.evidence_verdict import _constant, apart, correlation, judged
 from vaekit.report.next_steps import next_steps, still_falling
 from vaekit.report.page import rendered
@@ -236,6 +236,18 @@ def test_a_curve_that_still_falls_is_told_from_one_that_is_flat() -> None:
     assert not still_falling(curve([*range(100, 80, -1), 81, 82, 83]))  # it rises again
     assert not still_falling(curve([3, 2])) and not still_falling([])
     assert "--steps 1000" in " ".join(steps(records=curve(100 - np.arange(20))).values())
+
+
+def test_an_alarm_of_the_diagnosis_is_mended_first_and_by_its_own_cure_alone() -> None:
+    poor = [Light("latent used", NO, "")]
+    facts = {"preset": "beta_vae", "metrics": {"active_units": 0}, "data": {"path": "a.csv"}}
+    found = next_steps(Path("runs/x"), facts, [], {}, poor, "z is used")
+    assert found[0] == ("mend the first alarm: z is used?", "vaekit doctor runs/x a.csv --fix")
+    assert "free_bits" not in str(found) and [what for what, _ in found].count("find what is wrong") == 0
+    assert "--preset free_bits_vae" in str(next_steps(Path("runs/x"), facts, [], {}, poor))
+    assert "free_bits" not in str(words.advice(facts, [], {}, "a.csv", "z is used"))
+    assert "z is used?" in str(words.advice(facts, [], {}, "a.csv", "z is used"))
+    assert "--preset free_bits_vae" in str(words.advice(facts, [], {}, "a.csv"))
 
 
 def test_a_prior_is_fitted_only_where_the_prior_is_at_fault() -> None:

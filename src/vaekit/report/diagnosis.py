@@ -7,7 +7,7 @@ from typing import Any
 
 from vaekit import files
 from vaekit.errors import FileError
-from vaekit.report.style import number
+from vaekit.report.style import number, word
 from vaekit.report.words import real
 
 NAME = "diagnosis.json"  # as vaekit.diagnosis writes it
@@ -15,7 +15,10 @@ MOST = 20  # lines that are shown
 
 
 def section(run: Path) -> dict[str, Any] | None:
-    """What the page says of it: a sentence, alarms with their commands, a row for each check; None without any."""
+    """What the page says of it: a sentence, alarms with their commands, a row for each check; None without any.
+
+    `first` is the check whose alarm is the first, or empty.
+    """
     try:
         found = files.read_json(run / NAME)
     except FileError:
@@ -34,6 +37,7 @@ def section(run: Path) -> dict[str, Any] | None:
     says += " The first explains most." if len(alarms) > 1 else ""
     return {
         "says": says, "quick": found.get("quick") is True, "rows": [_row(line) for line in lines],
+        "first": word(_text(alarms[0], "title"), 60) if alarms else "",
         "alarms": [(f"{_text(line, 'title')}? {_text(line, 'evidence')}", _text(line, "cure")) for line in alarms],
     }  # fmt: skip
 

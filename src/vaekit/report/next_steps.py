@@ -25,6 +25,7 @@ def next_steps(
     records: Sequence[dict[str, Any]],
     evidence: Arrays,
     lights: Sequence[Light],
+    alarm: str = "",
 ) -> list[Step]:
     """What for, and the command: first what mends the model, then what to look at, then what it is good for.
 
@@ -34,12 +35,14 @@ def next_steps(
         records: What metrics.jsonl says.
         evidence: What `gather` found.
         lights: The verdict.
+        alarm: The check of the diagnosis whose alarm is the first; empty where there is none.
     """
     answers = {light.what: light.answer for light in lights}
     folder, where = quoted_folder(path), source(run)
     form, can_sample = str(evidence.get("form", "")), bool(evidence.get("samples", True))
-    found = _mending(run, list(records), evidence, answers, folder, where)
-    if any(answer in (NO, PARTLY) for answer in answers.values()):
+    found = [(f"mend the first alarm: {alarm}?", f"vaekit doctor {folder} {where} --fix")] if alarm else []
+    found += _mending(run, list(records), evidence, answers, folder, where, bool(alarm))
+    if not alarm and any(answer in (NO, PARTLY) for answer in answers.values()):
         found.append(("find what is wrong", f"vaekit doctor {folder} {where}"))
     found.append(("look around", f"vaekit explore {folder}"))
     return [*found, *_uses(folder, where, form, can_sample, evidence)][:MOST]
@@ -52,9 +55,10 @@ def _mending(
     answers: dict[str, str],
     folder: str,
     where: str,
+    alarmed: bool,
 ) -> list[Step]:
     found = []
-    if answers.get("latent used") == NO and run.get("preset") not in ("free_bits_vae", None):
+    if not alarmed and answers.get("latent used") == NO and run.get("preset") not in ("free_bits_vae", None):
         found.append(("make it use its latent", f"vaekit train {where} --preset free_bits_vae"))
     steps = real(run.get("steps"))
     if steps and still_falling(records) and not overfitted(records):

@@ -115,12 +115,14 @@ def _context(
         ("columns", "wide", True), ("traversals", "wide", form == "table"),
     )  # fmt: skip
     lit = verdict.lights(_mapping(run.get("metrics")), evidence) or verdict.from_facts(run.get("verdict"))
+    diagnosed = diagnosis.section(path)
+    alarm = diagnosed["first"] if diagnosed else ""
     context = {
         "title": str(run.get("name") or path.resolve().name), "preset": run.get("preset"), "course": _course(run),
         "objective": str(run.get("objective") or ""), "prior": word(run["prior"]) if run.get("prior") else "",
         "verdict": words.verdict(_mapping(run.get("metrics")), evidence),
         "lights": lit,
-        "advice": words.advice(run, records, evidence, words.source(run)),
+        "advice": words.advice(run, records, evidence, words.source(run), alarm),
         "facts": words.facts(card, run), "labels": shown, "more_labels": more,
         "reasons": words.reasons(card), "types": words.types(card), "table": words.fidelity(evidence),
         "rows": words.rows(evidence), "texts": texts.tables(evidence), "notes": _sentences(card.get("notes")),
@@ -133,7 +135,7 @@ def _context(
         "circle": bool(evidence.get("prior_circle", False)),
         "figures": words.figures(run, evidence), "versions": _versions(run), "config": _config(path),
         "stochastic": stochastic, "can_sample": can_sample, "synthetic": synthetic.section(path),
-        "diagnosis": diagnosis.section(path), "commands": next_steps(path, run, records, evidence, lit),
+        "diagnosis": diagnosed, "commands": next_steps(path, run, records, evidence, lit, alarm),
         "fingerprint": str(_mapping(run.get("data")).get("fingerprint") or "")[:12],
     }  # fmt: skip
     context["there"] = {id: name for id, name in SECTIONS if _present(id, context)}

@@ -44,13 +44,24 @@ def _sides(rate: float | None, distortion: float | None) -> str:
     return f" (rate {number(rate)} + distortion {number(distortion)})"
 
 
-def advice(run: dict[str, Any], records: list[dict[str, Any]], evidence: Arrays, source: str) -> list[str]:
-    """At most three sentences about what seems wrong, each with its number and what to try."""
+def advice(
+    run: dict[str, Any], records: list[dict[str, Any]], evidence: Arrays, source: str, alarm: str = ""
+) -> list[str]:
+    """At most three sentences about what seems wrong, each with its number and what to try.
+
+    Args:
+        run, records: What run.json and metrics.jsonl say.
+        evidence: What `gather` found.
+        source: What was trained on, as a word of a command.
+        alarm: The first alarm of the diagnosis, which knows the better cure.
+    """
     found = []
     active = active_units(_mapping(run.get("metrics")), evidence)
     if active == 0:
+        plain = f"Try: vaekit train {source} --preset free_bits_vae"
+        cure = f"The diagnosis says what mends it: {alarm}?" if alarm else plain
         found.append("The latent is not used (0 dimensions): the posterior has collapsed onto the prior. "
-                     f"Try: vaekit train {source} --preset free_bits_vae")  # fmt: skip
+                     + cure)  # fmt: skip
     samples, held = evidence.get("copy_rate", (0.0, 0.0))
     if samples > max(0.1, 5 * held):
         found.append(f"{samples:.0%} of the samples nearly repeat a training item (held-out items: {held:.0%}). "
