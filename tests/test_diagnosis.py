@@ -342,6 +342,14 @@ def test_mending_trains_beside_the_run_and_compares(sick: Path) -> None:
     assert (place / "precious").read_text() == "mine"
     (place / "precious").unlink()
     place.rmdir()
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("vaekit.fitting.Fitting.run", stopped)
+        mend(vaekit.open(sick), quiet=True)
+    assert place.is_dir()  # what is left of it is no reason to refuse
     before = (sick / "model" / "weights.safetensors").read_bytes()
     answer = call("doctor", sick, "--fix", "--json")
     found = json.loads(answer.out)["mended"]

@@ -24,6 +24,9 @@ from vaekit.report import write_report
 from vaekit.run import Run
 
 
+MENDED = "mended.json"  # what vaekit.mending writes into a folder before a run is trained there
+
+
 def fit(
     source: Any,
     *,
@@ -159,7 +162,7 @@ def _found(path: Path) -> str | None:
 
 def _begun(name: str) -> bool:
     """Whether a file is one that a run writes before run.json, or what a killed writer left of one."""
-    return name in (".lock", "config.yaml") or (name.startswith(".") and name.endswith(".tmp"))
+    return name in (".lock", "config.yaml", MENDED) or (name.startswith(".") and name.endswith(".tmp"))
 
 
 def _free(path: Path, identity: str) -> Path:

@@ -10,11 +10,12 @@ from vaekit import as_trained, files
 from vaekit.diagnosis import Cure
 from vaekit.diagnosis.record import kept
 from vaekit.errors import UsageError
+from vaekit.launch import MENDED as NOTE
 from vaekit.launch import fit
 from vaekit.progress import number
 from vaekit.run import Run
 
-SUFFIX, NOTE = "-mended", "mended.json"
+SUFFIX = "-mended"
 
 
 def mend(run: Run, source: Any = None, out: str | Path | None = None, quiet: bool = False) -> dict[str, Any]:
@@ -40,8 +41,9 @@ def mend(run: Run, source: Any = None, out: str | Path | None = None, quiet: boo
         return {"disease": None, "cure": None, "path": None}
     place = _free(Path(out) if out is not None else run.path.with_name(run.path.name + SUFFIX))
     config = as_trained.options(run.path)
-    mended = _applied(run, disease.cure, config, source, place, quiet)
+    # said before training, so that one that was stopped is known as ours the next time
     files.write_json(place / NOTE, {"of": run.path.name, "disease": disease.name})
+    mended = _applied(run, disease.cure, config, source, place, quiet)
     after = mended.examined(source)
     kept(place, after, as_trained.options(place))
     mended.report()
@@ -73,9 +75,8 @@ def _applied(run: Run, cure: Cure, config: dict[str, Any], source: Any, place: P
     """The mended run: a copy with another prior, or one that was trained anew."""
     if not cure.prior:
         return fit(source, out=place, quiet=quiet, **cure.over(config))
-    left = shutil.ignore_patterns("checkpoints", ".lock")
-    shutil.copytree(run.path, place, ignore=left)
-    files.write_json(place / NOTE, {"of": run.path.name})
+    left = shutil.ignore_patterns("checkpoints", ".lock", NOTE)
+    shutil.copytree(run.path, place, ignore=left, dirs_exist_ok=True)
     mended = Run(place)
     items = as_trained.divided(run.path, run.kind, source)
     mended.fit_prior(source if isinstance(source, str | Path) else items.seen, cure.prior, quiet)
