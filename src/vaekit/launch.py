@@ -23,7 +23,6 @@ from vaekit.progress import Line, say
 from vaekit.report import write_report
 from vaekit.run import Run
 
-
 MENDED = "mended.json"  # what vaekit.mending writes into a folder before a run is trained there
 
 
