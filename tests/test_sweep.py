@@ -70,6 +70,12 @@ def test_one_that_fails_is_noted_and_the_others_go_on(fits, tmp_path, capsys):
     assert "[5/5] latent=5 seed=0" in said and "latent=3 seed=0 failed: E206" in said
 
 
+def test_a_source_that_is_not_there_is_said_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer = call("sweep", "gone.npy", "--over", "latent=1,2,3")
+    assert answer.code == 3 and answer.err.count("E201") == 1 and not list(tmp_path.iterdir())
+
+
 def test_being_stopped_stops_the_sweep(fits, tmp_path, monkeypatch):
     def stopped(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt

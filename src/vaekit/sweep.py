@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vaekit.errors import UsageError
+from vaekit.errors import DataError, UsageError
 from vaekit.launch import configure, fit
 from vaekit.progress import say
 
@@ -53,6 +53,7 @@ def sweep(
     Raises:
         UsageError: E103, an option is both varied and given, or it is the seed; or no combination can be: the first
             one's error.
+        DataError: E201, there is no such source.
 
     Example:
         >>> sweep("digits", {"seed": [1, 2]}, "runs/seeds")
@@ -79,6 +80,8 @@ def sweep(
             try:
                 made.runs.append(fit(source, out=path, quiet=quiet, **training, **options, **chosen).path)
             except Exception as error:
+                if isinstance(error, DataError) and error.code == "E201":
+                    raise  # what is not there is there for no other combination
                 made.failed[path] = error
         if path in made.failed and not quiet:
             say(f"{spoken(chosen)} failed: {made.failed[path]}")
