@@ -383,6 +383,9 @@ def test_a_diagnosis_reads_aloud(tmp_path: Path) -> None:
     text = spoken(facts)
     assert "ALARM  z is used" in text and "1 alarm in 1 check" in text and "free_bits_vae" in text
     assert known(tmp_path)["disease"] == "latent"
+    assert str(tmp_path.parent) not in (tmp_path / "diagnosis.json").read_text(), (
+        "a run can be moved and shared"
+    )
     shown = section(tmp_path)
     assert shown is not None and shown["says"].startswith("1 of 1") and shown["rows"][1][1] == "–"
 

@@ -31,7 +31,8 @@ def kept(
         `version`, `quick`, `disease` (the name of the first alarm, or None), `findings`.
     """
     name = run.name
-    place = f"runs/{name}" if run.resolve().parent.name == "runs" else str(run)
+    near = name if run.is_absolute() else str(run)  # the file says nothing of the machine
+    place = f"runs/{name}" if run.resolve().parent.name == "runs" else near
     lines = []
     for finding in findings:
         cure = finding.cure
