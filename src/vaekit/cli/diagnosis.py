@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,7 +43,8 @@ def doctor(
     text = spoken(facts)
     if not fix:
         cures = any(line["alarm"] for line in facts["findings"])
-        text += f"\nor: vaekit doctor {run} --fix   (trains again beside it, and compares)" if cures else ""
+        again = shlex.join(["vaekit", "doctor", str(run), *([source] if source else []), "--fix"])
+        text += f"\nor: {again}   (trains again beside it, and compares)" if cures else ""
         return {"run": str(opened.path), **facts, "text": text}
     from vaekit.mending import mend, told
     from vaekit.progress import say
@@ -63,10 +65,10 @@ def _found(path: Path) -> Path:
     if path.exists() or not inside.exists():
         if path.exists():
             return path
-        names = [str(place) for place in _runs()]
-        names += [place.name for place in _runs()] if path.parent == Path(".") else []
+        bare = path.parent == Path(".")
+        names = [place.name if bare else str(place) for place in _runs()]
         near = nearest(str(path), names or ["none yet"])
-        raise FileError("E301", f"there is no run at {path}; {near}", hint="vaekit doctor lists the runs")
+        raise FileError("E301", f"there is no run at {path}; {near}", hint="vaekit doctor   (lists the runs)")
     return inside
 
 
