@@ -39,7 +39,7 @@ Held out: {figures or "not evaluated yet"} (nats per datum).
 - `model/`: complete by itself, and what is shared.
 - `config.yaml`: `vaekit train --config config.yaml` runs it again.
 - `metrics.jsonl`, `events.jsonl`, `data_card.json`, `plots/`: figures and pictures.
-- `diagnosis.json`: what ten checks found; `vaekit doctor {name}` examines it again, in full.
+- `diagnosis.json`: what ten checks found, once it was examined; `vaekit doctor {name}` examines it in full.
 - `checkpoints/`: to go on from; may be deleted once the run is finished.
 
     vaekit sample {name} --n 16 --out samples.png

@@ -285,7 +285,9 @@ def listening(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise ResourceError("E406", f"port {port} is in use.", hint="--port 0 takes a free one") from None
         reason = error.strerror or error
-        raise ResourceError("E402", f"{host}:{port} cannot be listened on ({reason}).") from None
+        raise ResourceError(
+            "E402", f"{host}:{port} cannot be listened on ({reason}).", hint="--host 127.0.0.1 --port 0"
+        ) from None
     found.set_inheritable(False)
     return found
 
