@@ -23,8 +23,6 @@ from vaekit.progress import Line, say
 from vaekit.report import write_report
 from vaekit.run import Run
 
-MENDED = "mended.json"  # what vaekit.mending writes into a folder before a run is trained there
-
 
 def fit(
     source: Any,
@@ -160,8 +158,8 @@ def _found(path: Path) -> str | None:
 
 
 def _begun(name: str) -> bool:
-    """Whether a file is one that a run writes before run.json, or what a killed writer left of one."""
-    return name in (".lock", "config.yaml", MENDED) or (name.startswith(".") and name.endswith(".tmp"))
+    """Whether a file is one that a run, or its mending, writes before run.json, or what a killed writer left of one."""
+    return name in (".lock", "config.yaml", "mended.json") or (name.startswith(".") and name.endswith(".tmp"))
 
 
 def _free(path: Path, identity: str) -> Path:

@@ -10,12 +10,11 @@ from vaekit import as_trained, files
 from vaekit.diagnosis import Cure
 from vaekit.diagnosis.record import kept
 from vaekit.errors import UsageError
-from vaekit.launch import MENDED as NOTE
 from vaekit.launch import fit
 from vaekit.progress import number
 from vaekit.run import Run
 
-SUFFIX = "-mended"
+SUFFIX, NOTE = "-mended", "mended.json"
 
 
 def mend(run: Run, source: Any = None, out: str | Path | None = None, quiet: bool = False) -> dict[str, Any]:
