@@ -5,8 +5,8 @@
 Fashion-MNIST in 14 × 14 pixels and 16 levels, small enough that each model learns in a minute or two. Every model of
 `family_rows/` trains for the same seconds of this process on one thread. The clock is `time.process_time`: waiting for
 a busy machine does not count, though caches that others fill make a step slower. The networks of the GAN and of the
-diffusion model were each chosen among three, with seed 9 and 4 to 8 seconds, on 5 000 training images that no model here
-is trained on (`--tune`). Learning rates were not searched, and the presets are as they come.
+diffusion model were each chosen among three, with seed 9 and 4 to 8 seconds, on 5 000 training images that no model
+here is trained on (`--tune`). Learning rates were not searched, and the presets are as they come.
 
 Measured on 5 000 samples and the first 5 000 test images, in the 64 features of one classifier (seed 0; its accuracy
 stands above the table): Fréchet distance, precision, recall, density, coverage. Sharpness: mean length of the gradient,
