@@ -30,7 +30,7 @@ class Sets(NamedTuple):
 
     Attributes:
         train, train_labels: What models learn from.
-        held, held_labels: What they were tuned on, with seed 9 and 8 seconds.
+        held, held_labels: What networks were chosen on, with seed 9 and 4 to 8 seconds.
         test, test_labels: What the table is about; looked at once.
     """
 
