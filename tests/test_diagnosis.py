@@ -34,7 +34,7 @@ from vaekit.diagnosis.scale import best_factor, scale
 from vaekit.diagnosis.score import rank_correlation, score
 from vaekit.diagnosis.units import units
 from vaekit.distributions import Fixed, Gaussian, Shared
-from vaekit.errors import FileError, UsageError
+from vaekit.errors import DataError, FileError, UsageError
 from vaekit.mending import mend, told
 from vaekit.model import VAE
 from vaekit.presets.discrete import vq_vae
@@ -232,6 +232,31 @@ def test_weights_that_are_not_finite_are_a_sign() -> None:
     with torch.no_grad():
         next(model.decoder.parameters()).fill_(math.nan)
     assert numbers(subject(model, normal((N, 2)))).alarm
+
+
+def test_what_is_no_number_or_fails_is_left_out_and_raises_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = linear([[1.0, 0.0]], 1.0, [[1.0], [0.0]], 1.0), normal((32, 2))
+    with torch.no_grad():
+        model.decoder.net.weight.fill_(math.nan)
+    items = Items(x, Vectors(2))
+    found = examine(model, Vectors(2), items, items, effort=FAST)
+    assert [finding.name for finding in found if finding.alarm] == ["numbers"]
+    assert all(finding.value is None or math.isfinite(finding.value) for finding in found)
+
+    def broken(subject: Subject) -> Any:
+        raise DataError("E206", "rows have no likelihood.")
+
+    broken.__module__ = "vaekit.diagnosis.units"
+    monkeypatch.setattr("vaekit.diagnosis.CHECKS", (broken,))
+    (left,) = examine(model, Vectors(2), items, items, effort=FAST)
+    assert left.value is None and "could not be measured (DataError" in left.evidence
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_a_few_items_raise_no_alarm(count: int) -> None:
+    items = Items(normal((8, 2), seed=5)[:count], Vectors(2))
+    found = examine(linear([[1.0, 0.0]], 1.0, [[1.0], [0.0]], 1.0), Vectors(2), items, items, effort=FAST)
+    assert not [finding.name for finding in found if finding.alarm]
 
 
 def test_scores_are_held_against_complexity(monkeypatch: pytest.MonkeyPatch) -> None:
