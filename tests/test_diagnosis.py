@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from vaekit.conditional import Conditional
 from vaekit.data import Images, Items, Vectors
 from vaekit.diagnosis import CHECKS, Cure, Effort, Subject, examine, first
 from vaekit.diagnosis.codebook import codebook, share_in_use
+from vaekit.diagnosis.finding import left_out
 from vaekit.diagnosis.inference import gap
 from vaekit.diagnosis.information import information
 from vaekit.diagnosis.latent import latent, shuffle_loss
@@ -376,7 +378,26 @@ def test_mending_trains_beside_the_run_and_compares(sick: Path) -> None:
     assert vaekit.open(place).facts["status"] == "finished" and not known(place)["quick"]
     text = told({**found, "comparable": False})
     assert "the alarm is gone" in text and "not to be compared" in text
+    assert found["best_step"][0] > 0 and "linear start" not in text
+    text = told({**found, "best_step": [0, 0], "mended": False})
+    assert "before and after: no step of training beat the linear start" in text and "still there" in text
     assert first([]) is None and "nothing to mend" in told({"disease": None})
+
+
+def test_a_check_that_is_not_made_again_mends_nothing(sick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = vaekit.open(sick)
+    before = run.examined()
+    after = [left_out(each.name, each.title, "", "not for this model.") for each in before]
+    monkeypatch.setattr("vaekit.run.Run.examined", lambda self, *_: before if self.path == run.path else after)
+    monkeypatch.setattr("vaekit.mending._applied", lambda *_: copied(sick, sick.with_name("other")))
+    found = mend(run, out=sick.with_name("other"), quiet=True)
+    assert found["disease"] == "latent" and found["value"][1] is None and not found["mended"]
+    assert "cannot be said" in told(found)
+
+
+def copied(run: Path, place: Path) -> vaekit.Run:
+    shutil.copytree(run, place)
+    return vaekit.open(place)
 
 
 # ---------------------------------------------------------------------- what is kept and shown
