@@ -388,7 +388,9 @@ def test_a_check_that_is_not_made_again_mends_nothing(sick: Path, monkeypatch: p
     run = vaekit.open(sick)
     before = run.examined()
     after = [left_out(each.name, each.title, "", "not for this model.") for each in before]
-    monkeypatch.setattr("vaekit.run.Run.examined", lambda self, *_: before if self.path == run.path else after)
+    monkeypatch.setattr(
+        "vaekit.run.Run.examined", lambda self, *_: before if self.path == run.path else after
+    )
     monkeypatch.setattr("vaekit.mending._applied", lambda *_: copied(sick, sick.with_name("other")))
     found = mend(run, out=sick.with_name("other"), quiet=True)
     assert found["disease"] == "latent" and found["value"][1] is None and not found["mended"]
@@ -447,6 +449,10 @@ def test_a_run_reads_its_data_with_the_key_and_labels_of_training(tmp_path: Path
     )
     again = sorted(map(tuple, torch.cat([whole.seen.raw, whole.heldout.raw]).tolist()))  # type: ignore[list-item]
     assert again == sorted(map(tuple, items.raw.tolist()))  # type: ignore[union-attr]
+    np.savez(path, rows=rows[:59], other=np.zeros((5, 7)), names=names[:59])
+    with pytest.raises(DataError, match="has changed: 59 items, and 60 then"):
+        as_trained.divided(run.path, run.kind)
+    np.savez(path, rows=rows, other=np.zeros((5, 7)), names=names)
     plain = tmp_path / "plain.npy"
     np.save(plain, rows)
     assert run.items(str(plain)).labels.tolist() == [-1] * 60  # type: ignore[union-attr]

@@ -481,7 +481,9 @@ def test_without_the_data_items_are_held_against_the_scores_that_are_kept_as_tho
     subject, data = made("vectors")
     own = float(evaluated(subject.model, data.heldout)[0])
     batch = data.heldout.batch(torch.arange(1))
-    assert abs(own + float(bounded(subject, batch)[0])) > 0.05  # the centre of q(z | x) costs less than its draws
+    assert (
+        abs(own + float(bounded(subject, batch)[0])) > 0.05
+    )  # the centre of q(z | x) costs less than its draws
     kept = replace(subject, about={**subject.about, "calibration": {"scores": [own - 0.02, own + 0.02]}})
     found = explored(kept)  # the points are draws of the model, which are no held-out items
     item = {"cells": [repr(float(value)) for value in np.asarray(subject.kind.decode(batch.x))[0]]}

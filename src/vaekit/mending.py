@@ -115,7 +115,9 @@ def told(found: dict[str, Any]) -> str:
         )
     begun = [word for word, step in zip(("before", "after"), found["best_step"], strict=True) if step == 0]
     if begun:
-        lines.append(f"{' and '.join(begun)}: no step of training beat the linear start, whose weights are kept")
+        lines.append(
+            f"{' and '.join(begun)}: no step of training beat the linear start, whose weights are kept"
+        )
     others = [name for name in found["alarms"] if name != found["disease"]]
     gone, left = "the alarm is gone", "the alarm is still there"
     lines.append(gone if found["mended"] else left if found["value"][1] is not None else UNSAID)

@@ -92,7 +92,10 @@ def describe(path: str | Path, card: str) -> Path:
     with files.folder(path) as place:
         for name in files.hashes(path):
             if name != "README.md":
-                with open(path / name, "rb") as old, files.writing(place / name) as new:  # on the disk when it ends
+                with (
+                    open(path / name, "rb") as old,
+                    files.writing(place / name) as new,
+                ):  # on the disk when it ends
                     shutil.copyfileobj(old, new)
         files.write(place / "README.md", card)
     return path
