@@ -108,9 +108,12 @@ def _unchanged(folder: Path, found: AsTrained) -> None:
     """
     path = folder / "run.json"
     known = (files.read_json(path).get("data") or {}) if path.is_file() else {}
-    then, now = (known.get("count"), known.get("heldout")), (len(found.seen), len(found.heldout))
-    if None not in then and then != now:
-        message = f"what this run was trained on has changed: {sum(now)} items, and {sum(then)} then."
+    then: list[Any] = [known.get("count"), known.get("heldout")]
+    now = [len(found.seen), len(found.heldout)]
+    if all(isinstance(count, int) for count in then) and then != now:
+        message = (
+            f"what this run was trained on has changed: {sum(now)} items, and {sum(then)} then."
+        )
         raise DataError("E201", message, where=folder, hint="name a copy of it: vaekit COMMAND RUN SOURCE")
 
 
