@@ -111,9 +111,7 @@ def _unchanged(folder: Path, found: AsTrained) -> None:
     then: list[Any] = [known.get("count"), known.get("heldout")]
     now = [len(found.seen), len(found.heldout)]
     if all(isinstance(count, int) for count in then) and then != now:
-        message = (
-            f"what this run was trained on has changed: {sum(now)} items, and {sum(then)} then."
-        )
+        message = f"what this run was trained on has changed: {sum(now)} items, and {sum(then)} then."
         raise DataError("E201", message, where=folder, hint="name a copy of it: vaekit COMMAND RUN SOURCE")
 
 
