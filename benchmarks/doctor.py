@@ -252,6 +252,12 @@ def healthy(name: str, seed: int) -> dict[str, Any]:
 # ---------------------------------------------------------------------- the table
 
 
+BEGUN = (
+    "(1) Before and after, no step of training beat the linear start (probabilistic PCA), whose weights are kept: two "
+    "models of different width, but the same distribution p(x), and hence the same −ELBO. What is mended is the width."
+)
+
+
 def table(done: dict[str, Any]) -> str:
     """What is known, in Markdown."""
     faults = {key.split("/")[1]: entry for key, entry in done.items() if key.startswith("planted/")}
@@ -273,9 +279,12 @@ def table(done: dict[str, Any]) -> str:
         shown = [_number(v) for v in (*values, *costs)]
         apart = "" if cured.get("comparable", True) else " (other scale)"
         ends = [entry["says"], str(entry["named"]), _yes(entry["right"]), *shown[:3], shown[3] + apart]
-        lines.append("| " + " | ".join([*ends, _yes(cured.get("mended"))]) + " |")
+        begun = " (1)" if cured.get("best_step") == [0, 0] else ""
+        lines.append("| " + " | ".join([*ends, _yes(cured.get("mended")) + begun]) + " |")
     right, mended = (sum(bool(f(e)) for e in faults.values()) for f in (_right, _mended))
     lines += ["", f"Named {right} of {len(faults)}, mended {mended}."]
+    if any((entry["mended"] or {}).get("best_step") == [0, 0] for entry in faults.values()):
+        lines += ["", BEGUN]
     cures = [
         f"- {entry['says']}: `{entry['mended']['cure']}`" for entry in faults.values() if entry["mended"]
     ]

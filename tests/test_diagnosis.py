@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from vaekit.conditional import Conditional
 from vaekit.data import Images, Items, Vectors
 from vaekit.diagnosis import CHECKS, Cure, Effort, Subject, examine, first
 from vaekit.diagnosis.codebook import codebook, share_in_use
+from vaekit.diagnosis.finding import left_out
 from vaekit.diagnosis.inference import gap
 from vaekit.diagnosis.information import information
 from vaekit.diagnosis.latent import latent, shuffle_loss
@@ -34,7 +36,7 @@ from vaekit.diagnosis.scale import best_factor, scale
 from vaekit.diagnosis.score import rank_correlation, score
 from vaekit.diagnosis.units import units
 from vaekit.distributions import Fixed, Gaussian, Shared
-from vaekit.errors import FileError, UsageError
+from vaekit.errors import DataError, FileError, UsageError
 from vaekit.mending import mend, told
 from vaekit.model import VAE
 from vaekit.presets.discrete import vq_vae
@@ -234,6 +236,31 @@ def test_weights_that_are_not_finite_are_a_sign() -> None:
     assert numbers(subject(model, normal((N, 2)))).alarm
 
 
+def test_what_is_no_number_or_fails_is_left_out_and_raises_no_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = linear([[1.0, 0.0]], 1.0, [[1.0], [0.0]], 1.0), normal((32, 2))
+    with torch.no_grad():
+        model.decoder.net.weight.fill_(math.nan)
+    items = Items(x, Vectors(2))
+    found = examine(model, Vectors(2), items, items, effort=FAST)
+    assert [finding.name for finding in found if finding.alarm] == ["numbers"]
+    assert all(finding.value is None or math.isfinite(finding.value) for finding in found)
+
+    def broken(subject: Subject) -> Any:
+        raise DataError("E206", "rows have no likelihood.")
+
+    broken.__module__ = "vaekit.diagnosis.units"
+    monkeypatch.setattr("vaekit.diagnosis.CHECKS", (broken,))
+    (left,) = examine(model, Vectors(2), items, items, effort=FAST)
+    assert left.value is None and "could not be measured (DataError" in left.evidence
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_a_few_items_raise_no_alarm(count: int) -> None:
+    items = Items(normal((8, 2), seed=5)[:count], Vectors(2))
+    found = examine(linear([[1.0, 0.0]], 1.0, [[1.0], [0.0]], 1.0), Vectors(2), items, items, effort=FAST)
+    assert not [finding.name for finding in found if finding.alarm]
+
+
 def test_scores_are_held_against_complexity(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     a, b = rng.integers(5, size=40).astype(float), rng.normal(size=40)
@@ -359,7 +386,28 @@ def test_mending_trains_beside_the_run_and_compares(sick: Path) -> None:
     assert vaekit.open(place).facts["status"] == "finished" and not known(place)["quick"]
     text = told({**found, "comparable": False})
     assert "the alarm is gone" in text and "not to be compared" in text
+    assert found["best_step"][0] > 0 and "linear start" not in text
+    text = told({**found, "best_step": [0, 0], "mended": False})
+    assert "before and after: no step of training beat the linear start" in text and "still there" in text
     assert first([]) is None and "nothing to mend" in told({"disease": None})
+
+
+def test_a_check_that_is_not_made_again_mends_nothing(sick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = vaekit.open(sick)
+    before = run.examined()
+    after = [left_out(each.name, each.title, "", "not for this model.") for each in before]
+    monkeypatch.setattr(
+        "vaekit.run.Run.examined", lambda self, *_: before if self.path == run.path else after
+    )
+    monkeypatch.setattr("vaekit.mending._applied", lambda *_: copied(sick, sick.with_name("other")))
+    found = mend(run, out=sick.with_name("other"), quiet=True)
+    assert found["disease"] == "latent" and found["value"][1] is None and not found["mended"]
+    assert "cannot be said" in told(found)
+
+
+def copied(run: Path, place: Path) -> vaekit.Run:
+    shutil.copytree(run, place)
+    return vaekit.open(place)
 
 
 # ---------------------------------------------------------------------- what is kept and shown
@@ -412,6 +460,10 @@ def test_a_run_reads_its_data_with_the_key_and_labels_of_training(tmp_path: Path
     )
     again = sorted(map(tuple, torch.cat([whole.seen.raw, whole.heldout.raw]).tolist()))  # type: ignore[list-item]
     assert again == sorted(map(tuple, items.raw.tolist()))  # type: ignore[union-attr]
+    np.savez(path, rows=rows[:59], other=np.zeros((5, 7)), names=names[:59])
+    with pytest.raises(DataError, match="has changed: 59 items, and 60 then"):
+        as_trained.divided(run.path, run.kind)
+    np.savez(path, rows=rows, other=np.zeros((5, 7)), names=names)
     plain = tmp_path / "plain.npy"
     np.save(plain, rows)
     assert run.items(str(plain)).labels.tolist() == [-1] * 60  # type: ignore[union-attr]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from vaekit.as_trained import AsTrained
 from vaekit.config import Config
 from vaekit.distributions import Noise
 from vaekit.errors import DataError, UsageError
+from vaekit.evaluation.likelihood import scores as evaluated
 from vaekit.explorer import maps
 from vaekit.explorer.answers import Answers
 from vaekit.explorer.arrays import Arrays, array_at
@@ -473,6 +475,24 @@ def test_without_the_data_points_are_draws_of_the_model() -> None:
     assert "draws of the model" in found.facts["points"]["sampled"]
     assert found.facts["points"]["shown"]["count"] == found.facts["points"]["count"] == 1_000
     assert Answers(subject, found).encode({"item": {"index": 0}})["p_value"] <= 1
+
+
+def test_without_the_data_items_are_held_against_the_scores_that_are_kept_as_those_were_scored() -> None:
+    subject, data = made("vectors")
+    everyone = data.heldout.batch(torch.arange(len(data.heldout)))
+    apart = (
+        evaluated(subject.model, data.heldout) + bounded(subject, everyone)[0]
+    )  # of draws and of the centre
+    row = int(apart.abs().argmax())
+    own, half = float(evaluated(subject.model, data.heldout)[row]), float(apart[row].abs()) / 2
+    assert half > 0.005
+    batch = data.heldout.batch(torch.tensor([row]))
+    kept = replace(subject, about={**subject.about, "calibration": {"scores": [own - half, own + half]}})
+    found = explored(kept)  # the points are draws of the model, which are no held-out items
+    item = {"cells": [repr(float(value)) for value in np.asarray(subject.kind.decode(batch.x))[0]]}
+    assert Answers(kept, found).encode({"item": item})["p_value"] == pytest.approx(2 / 3)
+    assert found.facts["heldout"]["shape"] == [2]
+    assert explored(kept, source="static").facts["heldout"]["shape"] == [0]  # its graph scores at the centre
 
 
 def test_without_data_or_prior_there_are_no_points() -> None:

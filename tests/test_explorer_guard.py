@@ -191,6 +191,16 @@ def test_hosts_of_addresses() -> None:
     assert "*" not in known_hosts("127.0.0.1", 9)
 
 
+def test_a_machine_that_writes_its_name_in_capitals_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "Ada-Laptop.local")
+    open_to_all = guarded(token=TOKEN, hosts=known_hosts("0.0.0.0", 8000))
+    headers = {
+        "authorization": f"Bearer {TOKEN}",
+        "origin": "http://ada-laptop.local:8000",
+    }  # as browsers send it
+    assert ask(open_to_all, headers=headers, host="ada-laptop.local:8000").status == 200
+
+
 # ---------------------------------------------------------------------- what every answer bears
 
 

@@ -231,6 +231,21 @@ def test_a_model_that_changes_in_the_moment_is_taken_at_the_next_look(
     assert not live.look() and live.scene is before
 
 
+def test_whatever_goes_wrong_in_a_look_the_next_one_is_made(
+    run: vaekit.Run, training: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(run.path / "model", training / "model")
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("size mismatch")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vaekit.explorer.live.explored", broken)
+        stage = Live(training)
+        assert not stage.look() and stage.version == 0
+    assert stage.look() and stage.version == 1
+
+
 def test_following_reads_and_never_writes(
     run: vaekit.Run, training: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,18 @@ def test_a_run_has_its_card_and_the_manifest_covers_it(run) -> None:
     assert f"rate {rate:.3g}" in after and found.facts["verdict"]
 
 
+def test_with_another_card_the_weights_are_on_the_disk_before_the_manifest_says_so(
+    run, tmp_path, monkeypatch
+) -> None:
+    import os
+    import shutil
+
+    place, flushed, own = shutil.copytree(run[0].path / "model", tmp_path / "model"), set(), os.fsync
+    monkeypatch.setattr("os.fsync", lambda file: (flushed.add(os.fstat(file).st_ino), own(file)))
+    persistence.describe(place, "new card")
+    assert {file.stat().st_ino for file in place.iterdir()} <= flushed
+
+
 def test_another_card_leaves_the_model_as_it_is(run, tmp_path) -> None:
     import shutil
 

@@ -84,14 +84,35 @@ def divided(folder: Path, kind: Kind, source: Any = None) -> AsTrained:
         source: What it was trained on; by default where it was then.
 
     Raises:
-        VaekitError: It cannot be read, or is of another kind.
+        VaekitError: It cannot be read, or is of another kind; E201, where it was then there are other items now.
     """
     chosen = options(folder)
-    source = source_of(folder) if source is None else source
+    found = _divided(folder, kind, source_of(folder) if source is None else source, chosen)
+    if source is None:
+        _unchanged(folder, found)
+    return found
+
+
+def _divided(folder: Path, kind: Kind, source: Any, chosen: dict[str, Any]) -> AsTrained:
     items, pieces = _items(folder, kind, source, chosen)
     if chosen.get("val") is not None:
         return AsTrained(items, _items(folder, kind, chosen["val"], chosen)[0])
     return AsTrained(*held_out(items, chosen.get("seed", 0), pieces))
+
+
+def _unchanged(folder: Path, found: AsTrained) -> None:
+    """As many items as in training; of others, those that were trained on would count as held out.
+
+    Raises:
+        DataError: E201, there are more or fewer.
+    """
+    path = folder / "run.json"
+    known = (files.read_json(path).get("data") or {}) if path.is_file() else {}
+    then: list[Any] = [known.get("count"), known.get("heldout")]
+    now = [len(found.seen), len(found.heldout)]
+    if all(isinstance(count, int) for count in then) and then != now:
+        message = f"what this run was trained on has changed: {sum(now)} items, and {sum(then)} then."
+        raise DataError("E201", message, where=folder, hint="name a copy of it: vaekit COMMAND RUN SOURCE")
 
 
 def _items(folder: Path, kind: Kind, source: Any, chosen: dict[str, Any]) -> tuple[Items, int]:

@@ -15,6 +15,7 @@ from vaekit.progress import number
 from vaekit.run import Run
 
 SUFFIX, NOTE = "-mended", "mended.json"
+UNSAID = "whether it is mended cannot be said: the check does not apply to the mended run"
 
 
 def mend(run: Run, source: Any = None, out: str | Path | None = None, quiet: bool = False) -> dict[str, Any]:
@@ -28,7 +29,8 @@ def mend(run: Run, source: Any = None, out: str | Path | None = None, quiet: boo
 
     Returns:
         `disease` (None if there is no alarm), `cure`, `path`, `value` and `negative_elbo` as [before, after],
-        `threshold`, `mended` (whether the alarm is gone), `comparable` (whether both likelihoods are of one sort).
+        `threshold`, `mended` (whether the check was made again and raises no alarm), `comparable` (whether both
+        likelihoods are of one sort), `best_step` as [before, after] (0: the weights are those before the first step).
 
     Raises:
         UsageError: E107, something else lies at `out`.
@@ -50,9 +52,9 @@ def mend(run: Run, source: Any = None, out: str | Path | None = None, quiet: boo
     return {
         "disease": disease.name, "title": disease.title, "threshold": disease.threshold,
         "cure": disease.cure.command(config, str(run.path), str(place)), "path": str(place),
-        "value": [disease.value, same.value], "mended": not same.alarm,
+        "value": [disease.value, same.value], "mended": same.value is not None and not same.alarm,
         "negative_elbo": [_negative_elbo(run), _negative_elbo(mended)],
-        "comparable": _discrete(run) == _discrete(mended),
+        "comparable": _discrete(run) == _discrete(mended), "best_step": [_best_step(run), _best_step(mended)],
         "alarms": [finding.name for finding in after if finding.alarm],
     }  # fmt: skip
 
@@ -92,6 +94,11 @@ def _negative_elbo(run: Run) -> float | None:
     return None if elbo is None else -elbo
 
 
+def _best_step(run: Run) -> int | None:
+    found = run.facts.get("best_step")
+    return found if isinstance(found, int) else None
+
+
 def told(found: dict[str, Any]) -> str:
     """Before and after, for people."""
     if found["disease"] is None:
@@ -106,8 +113,14 @@ def told(found: dict[str, Any]) -> str:
         lines.append(
             "the likelihoods are of two sorts (a density, a probability): their −ELBOs are not to be compared"
         )
+    begun = [word for word, step in zip(("before", "after"), found["best_step"], strict=True) if step == 0]
+    if begun:
+        lines.append(
+            f"{' and '.join(begun)}: no step of training beat the linear start, whose weights are kept"
+        )
     others = [name for name in found["alarms"] if name != found["disease"]]
-    lines.append("the alarm is gone" if found["mended"] else "the alarm is still there")
+    gone, left = "the alarm is gone", "the alarm is still there"
+    lines.append(gone if found["mended"] else left if found["value"][1] is not None else UNSAID)
     lines += [f"another alarm: {', '.join(others)}; vaekit doctor {found['path']}"] if others else []
     return "\n".join([*lines, f"mended run: {found['path']}"])
 

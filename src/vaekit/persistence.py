@@ -92,7 +92,11 @@ def describe(path: str | Path, card: str) -> Path:
     with files.folder(path) as place:
         for name in files.hashes(path):
             if name != "README.md":
-                shutil.copyfile(path / name, place / name)
+                with (
+                    open(path / name, "rb") as old,
+                    files.writing(place / name) as new,
+                ):  # on the disk when it ends
+                    shutil.copyfileobj(old, new)
         files.write(place / "README.md", card)
     return path
 

@@ -5,6 +5,7 @@ They stand in the order of what explains the others: the first alarm names the d
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -83,13 +84,19 @@ def examine(
 
 
 def _made(check: Callable[[Subject], Finding], subject: Subject) -> Finding:
-    """A check's finding; one that a model of a new sort cannot have is left out, and never ends a training."""
+    """A check's finding; one that a model of a new sort cannot have is left out, and never ends a training.
+
+    So is one whose value is no number: nothing can be said of it, and `numbers` says what is wrong.
+    """
+    title = str(getattr(sys.modules[check.__module__], "TITLE", check.__name__))
     try:
-        return check(subject)
-    except (ValueError, RuntimeError, NotImplementedError) as error:
-        title = str(getattr(sys.modules[check.__module__], "TITLE", check.__name__))
+        found = check(subject)
+    except Exception as error:  # whatever a part of a user's own raises
         reason = f"{UNMEASURED} ({type(error).__name__}: {' '.join(str(error).split())[:120]})."
         return left_out(check.__name__, title, "", reason)
+    if found.value is not None and math.isnan(found.value):
+        return left_out(found.name, found.title, found.threshold, f"{UNMEASURED}: its value is no number.")
+    return found
 
 
 def first(findings: list[Finding]) -> Finding | None:

@@ -8,17 +8,20 @@ from __future__ import annotations
 import torch
 
 from vaekit.diagnosis.cure import Cure
-from vaekit.diagnosis.finding import Finding
+from vaekit.diagnosis.finding import Finding, left_out
 from vaekit.diagnosis.subject import Subject, each
 from vaekit.distributions import log_prob, right
 from vaekit.distributions.autoregressive import ChainRule
 
 NATS = 1.0
+FEWEST = 8  # items; fewer may resemble each other so much that their codes can be swapped
 TITLE, THRESHOLD = "z is used", f"below {NATS:g} nat"
 
 
 def latent(subject: Subject) -> Finding:
     """Nats that are lost when the decoder is given another item's code."""
+    if len(subject.seen) < FEWEST:
+        return left_out("latent", TITLE, THRESHOLD, f"{len(subject.seen)} items are too few.")
     lost = shuffle_loss(subject)
     alarm = lost < NATS
     said = f"{lost:.3g} nats are lost when items get each other's codes"

@@ -11,6 +11,7 @@ from vaekit.data import Items
 from vaekit.diagnosis.cure import Cure
 from vaekit.diagnosis.finding import Finding, left_out
 from vaekit.diagnosis.subject import Subject
+from vaekit.evaluation.units import log_volume
 from vaekit.operations import bound
 
 SHARE, ERRORS, NATS = 0.75, 2.0, 1.0
@@ -40,7 +41,7 @@ def negative_elbo(subject: Subject, items: Items) -> Tensor:
     found = []
     for batch in subject.chunks(subject.some(items, subject.effort.items)):
         distortion, rate = bound(subject.model, batch.x, batch.c, batch.mask, rows=batch.index)
-        volume = torch.as_tensor(subject.kind.log_volume(batch)).cpu()
+        volume = torch.as_tensor(log_volume(subject.model, subject.kind, batch)).cpu()
         found.append(distortion.cpu() - volume + (0.0 if rate is None else rate.cpu()))
     return torch.cat(found)
 

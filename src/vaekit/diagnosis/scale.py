@@ -22,6 +22,7 @@ from vaekit.diagnosis.subject import Subject
 from vaekit.distributions import Fixed
 
 FIXED, LEARNED = 1.5, 2.0  # times too large or too small; a σ that is learned lags behind the errors
+FEWEST = 8  # items whose errors are looked at
 TITLE = "σ is as large as the errors"
 
 
@@ -29,6 +30,8 @@ def scale(subject: Subject) -> Finding:
     """By what factor residuals of training items are larger than p(x | z) says."""
     most = FIXED if _fixed(subject) else LEARNED
     threshold = f"outside {1 / most:.2g}–{most:g}"
+    if len(subject.seen) < FEWEST:
+        return left_out("scale", TITLE, threshold, f"{len(subject.seen)} items are too few.")
     known = [_residuals(out) for out in subject.passes]
     if any(part is None for part in known):
         reason = "the likelihood has no σ of its own"

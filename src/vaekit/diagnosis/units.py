@@ -10,6 +10,7 @@ from vaekit.diagnosis.subject import Subject
 from vaekit.evaluation import codes
 
 SHARE = 0.25
+FEWEST = 8  # items, among which a dimension has to vary
 TITLE, THRESHOLD = "dimensions are in use", f"below {SHARE:.0%}"
 
 
@@ -21,6 +22,8 @@ def units(subject: Subject) -> Finding:
         return left_out(
             "units", TITLE, THRESHOLD, "the code is a point, whose dimensions have no scale of their own."
         )
+    if len(subject.seen) < FEWEST:
+        return left_out("units", TITLE, THRESHOLD, f"{len(subject.seen)} items are too few.")
     found = codes(subject.model, subject.some(subject.seen, subject.effort.items))
     active, whole = int(found.active.sum()), found.mean.shape[1]
     alarm = active < SHARE * whole

@@ -15,7 +15,7 @@ from vaekit.data.checks import finite
 from vaekit.errors import DataError, UsageError
 from vaekit.evaluation.units import log_volume
 from vaekit.explorer import reading
-from vaekit.explorer.facts import SAMPLES, Explored
+from vaekit.explorer.facts import SAMPLES, Explored, by_draws, held_against
 from vaekit.explorer.points import bounded
 from vaekit.explorer.subject import Subject
 from vaekit.uses.maps import pictures
@@ -33,7 +33,7 @@ class Answers:
 
     def __init__(self, subject: Subject, explored: Explored) -> None:
         self.subject, self.points = subject, explored.points
-        self.heldout = explored.points.heldout if len(explored.points) else np.zeros(0)
+        self.heldout = held_against(subject, explored.points)
 
     def decode(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Codes as items."""
@@ -58,7 +58,7 @@ class Answers:
             "elbo": elbo,
             "distortion": -elbo - kl,
             "kl": kl,
-            "p_value": float(operations.p_values([-elbo], self.heldout)[0]) if len(self.heldout) else None,
+            "p_value": self._p_value(batch, -elbo),
             "nearest": self._nearest(code[0].numpy()),
         }
 
@@ -107,6 +107,16 @@ class Answers:
         return reading.shown(kind, reading.holes(batch.x, batch.mask), batch.c)[0]
 
     # ------------------------------------------------------------------ what is found
+
+    def _p_value(self, batch: Batch, centred: float) -> float | None:
+        """The share of held-out items that are as odd; scored in the same way as those were."""
+        if not len(self.heldout):
+            return None
+        subject, score = self.subject, centred
+        if by_draws(subject, self.points):
+            found = operations.score(subject.model, batch.x, batch.c, batch.mask)
+            score = float(found - log_volume(subject.model, subject.kind, batch))
+        return float(operations.p_values([score], self.heldout)[0])
 
     def _nearest(self, code: np.ndarray) -> list[dict[str, Any]]:
         """The points whose codes are nearest, by Euclidean distance."""

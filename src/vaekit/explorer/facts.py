@@ -86,7 +86,7 @@ def explored(
         "points": told(subject, found, arrays),
         "maps": [mapped(plane, subject, found, arrays) for plane in maps.planes(found.codes, order, names)],
         "reading": reading.reading(subject.kind),
-        "heldout": arrays.add(held_against(subject, found), "f4"),
+        "heldout": arrays.add(_held_against_by(source, subject, found), "f4"),
     }
     shown = sendable(subject, found, room)
     facts["points"]["shown"] = {"count": shown}
@@ -268,9 +268,22 @@ def _category(name: Any, names: Sequence[str], codes: Any, arrays: Arrays) -> di
 def held_against(subject: Subject, found: Points) -> np.ndarray:
     """Sorted −ELBO of held-out items: measured here, or what the model folder keeps."""
     known = np.sort(np.asarray(subject.calibration.get("scores") or [], dtype=np.float64))
-    if found.items is not None and found.split is not None and (found.split == 0).any():
-        return found.heldout
-    return known if len(known) else found.heldout
+    return known if by_draws(subject, found) else found.heldout
+
+
+def _held_against_by(source: str, subject: Subject, found: Points) -> np.ndarray:
+    """As `held_against`; nothing on a static page whose graph scores at the centre, where the scores are by draws."""
+    apart = source == "static" and subject.stochastic and by_draws(subject, found)
+    return np.zeros(0) if apart else held_against(subject, found)
+
+
+def by_draws(subject: Subject, found: Points) -> bool:
+    """Whether the scores that items are held against are those that the model folder keeps.
+
+    They are means over draws from q(z | x), which cost more than its centre; what is held against them has to be too.
+    """
+    here = found.items is not None and found.split is not None and bool((found.split == 0).any())
+    return not here and bool(subject.calibration.get("scores"))
 
 
 def sendable(subject: Subject, found: Points, room: int) -> int:

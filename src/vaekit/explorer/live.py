@@ -68,8 +68,8 @@ class Live(Stage):
         try:
             subject = opened(self.path)
             made = explored(subject, live=True, most=POINTS, divided=self._data(subject))
-        except (VaekitError, OSError, ValueError):
-            return False  # it changed in this moment: at the next look
+        except Exception:
+            return False  # it changed in this moment, or its weights are out of bounds: at the next look
         self.scene = Scene.of(subject, made)
         self._seen, self.version = stamp, self.version + 1
         return True

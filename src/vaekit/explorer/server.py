@@ -295,6 +295,8 @@ def listening(host: str, port: int) -> socket.socket:
 def known_hosts(host: str, port: int) -> frozenset[str]:
     """What the Host header may be: the address that was asked for; on the loopback address its name too.
 
+    In small letters, as browsers send names, however the machine writes its own.
+
     Example:
         >>> sorted(known_hosts("127.0.0.1", 8000))
         ['127.0.0.1:8000', 'localhost:8000']
@@ -302,7 +304,7 @@ def known_hosts(host: str, port: int) -> frozenset[str]:
     names = {host, "localhost"} if host in LOOPBACK else {host}
     if host in ("0.0.0.0", "::"):
         names = {socket.gethostname()}
-    ends = {f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name in names}
+    ends = {(f"[{name}]:{port}" if ":" in name else f"{name}:{port}").lower() for name in names}
     ends |= {end.removesuffix(":80") for end in ends}
     return frozenset(ends | ({"*"} if host in ("0.0.0.0", "::") else set()))
 
