@@ -166,12 +166,17 @@ def outside(place: Path) -> None:
     files.write_json(place / files.MANIFEST, {"files": names})
 
 
+def no_list(place: Path) -> None:
+    files.write_json(place / files.MANIFEST, {"files": 5})
+
+
 def _hashes(place: Path) -> dict[str, str]:
     return {name: h for name, h in files.hashes(place).items() if name != ".gitattributes"}
 
 
 @pytest.mark.parametrize(
-    "harm", [tampered, extra, pickled, within, linked, no_manifest, missing, not_named, no_weights, outside]
+    "harm",
+    [tampered, extra, pickled, within, linked, no_manifest, missing, not_named, no_weights, outside, no_list],
 )
 def test_what_is_not_as_its_manifest_says_is_refused_and_nothing_is_kept(harm, model, api, tmp_path) -> None:
     hub.push(model, "me/m", Sharing("mit"), api)

@@ -176,10 +176,12 @@ def _whole(place: Path, name: str = "") -> None:
         raise FileError("E303", f"there is no {files.MANIFEST}: it cannot be checked.", where=where)
     written = files.read_json(place / files.MANIFEST)
     expected = written.get("files") if isinstance(written, dict) else None
-    extra = sorted({entry.name for entry in entries} - set(expected or {}) - {files.MANIFEST})
+    if not isinstance(expected, dict):
+        raise FileError("E303", f"{files.MANIFEST} names no files.", where=where)
+    extra = sorted({entry.name for entry in entries} - set(expected) - {files.MANIFEST})
     if extra:
         raise FileError("E303", f"the manifest does not name {extra[0]}.", where=where)
-    missing = sorted({"recipe.json", "weights.safetensors", "README.md"} - set(expected or {}))
+    missing = sorted({"recipe.json", "weights.safetensors", "README.md"} - set(expected))
     if missing:
         raise FileError("E303", f"this is no model folder: it lacks {missing[0]}.", where=where)
     try:
