@@ -117,12 +117,15 @@ COMMANDS: dict[str, tuple[str, set[str]]] = {
     "denoise": ("denoise v x.npy --samples 4 --out made/n.npz", {"n", "noise", "spread", "out"}),
     "edit": ("edit v x.npy#3 --dim 1 --out made/e.npy", {"dim", "asked", "moved", "else", "out"}),
     "report": ("report v", {"report"}),
+    "doctor": ("doctor v", {"version", "quick", "disease", "run", "findings"}),
+    "compare": ("compare v", {"better", "notes", "rows", "judged"}),
     "inspect": ("inspect v", HELD | {"status", "preset", "objective", "steps", "seconds", "metrics"}),
 }  # fmt: skip
 
 
 def test_every_command_is_tried_here() -> None:
-    tried = {words.split()[0] for words in COMMANDS} | {"presets", "demo", "explore"}
+    elsewhere = {"presets", "demo", "explore", "export", "sweep", "push", "pull"}  # in tests of their own
+    tried = {words.split()[0] for words in COMMANDS} | elsewhere
     assert tried == {command.name for command in cli.app.registered_commands}
 
 
@@ -138,7 +141,7 @@ def test_a_command_answers_in_json_and_in_words(name, monkeypatch) -> None:
         words += FAST
     assert set(ok(*words)) == keys
     spoken = call(*words)
-    page = name in ("presets", "inspect")  # what was asked to be read is for a pager or a file
+    page = name in ("presets", "inspect", "compare")  # what was asked to be read is for a pager or a file
     said, silent = (spoken.out, spoken.err) if page else (spoken.err, spoken.out)
     assert spoken.code == 0 and said.strip() and silent == ""
     quiet = call(*words, "--quiet")
