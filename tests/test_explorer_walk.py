@@ -600,7 +600,7 @@ def test_a_training_is_followed(browser: Any, tmp_path: Path) -> None:
     place = tmp_path / "digits"
     words = [sys.executable, "-m", "vaekit"]
     train = subprocess.Popen(
-        [*words, "train", "digits", "--time", "25s", "--quiet", "--out", str(place)], cwd=tmp_path
+        [*words, "train", "digits", "--time", "80s", "--quiet", "--out", str(place)], cwd=tmp_path
     )
     follow = None
     try:
@@ -622,9 +622,11 @@ def test_a_training_is_followed(browser: Any, tmp_path: Path) -> None:
         page.wait_for_selector("[data-testid^=curve-]", timeout=60_000)
         if SHOTS:
             page.screenshot(path=SHOTS / "live.png", full_page=True)
-        train.wait()
-        assert train.returncode == 0
-        page.wait_for_selector("[data-testid=map]", timeout=60_000)
+        page.wait_for_selector("[data-testid=map]", timeout=75_000)
+        assert train.poll() is None, "the map came only after the training"
+        if SHOTS:
+            page.screenshot(path=SHOTS / "live-map.png", full_page=True)
+        assert train.wait() == 0
         page.locator("[data-testid=live-status]", has_text="complete").wait_for(timeout=60_000)
         if SHOTS:
             page.screenshot(path=SHOTS / "live-end.png", full_page=True)
