@@ -52,7 +52,6 @@ class Run:
         model: The trained model, in evaluation mode.
         kind: The kind of its data.
         facts: What run.json says.
-        card: What the data are.
         history: What metrics.jsonl says, a dict for each evaluation.
 
     Example:
