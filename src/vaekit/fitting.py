@@ -60,7 +60,8 @@ from vaekit.training import (
 from vaekit.uses.yardstick import Yardstick
 
 WATCHED = 2_048  # held-out items in each evaluation while training
-SAVE_EVERY = 30.0  # seconds between checkpoints
+SAVE_EVERY = 30.0  # seconds between checkpoints, once a training is long
+SAVE_FIRST = 4.0  # seconds until the first; each further pause is as long again as the training so far
 DEFAULT_STEPS, DEFAULT_TIME = 20_000, 600.0  # where no length was asked for: the shorter of the two
 SECOND_STAGE = 15.0  # seconds that a table's mixture takes at most
 EXAMINED = 200  # steps from which on a run is examined when its training ends
@@ -166,7 +167,7 @@ class Fitting:
                 self._evaluate(now.step, now.lr, meter)
                 if self._enough(now):
                     return
-            if stop.signum or time.monotonic() - saved > SAVE_EVERY:
+            if stop.signum or time.monotonic() - saved > pause(saved - self.training_since):
                 self._checkpoint(now)
                 saved = time.monotonic()
             if stop.signum:
@@ -524,3 +525,11 @@ def device_of(name: str) -> torch.device:
     if name.startswith("cuda") and not here:
         raise ResourceError("E405", "there is no CUDA device here.", hint="--device cpu")
     return torch.device("cuda" if name == "auto" and here else "cpu" if name == "auto" else name)
+
+
+def pause(trained: float) -> float:
+    """Seconds from one checkpoint to the next: as many again as were trained, from a few to `SAVE_EVERY`.
+
+    A short training has a model to look at (`explore --live`) and to go on from; a long one spends nothing on it.
+    """
+    return min(SAVE_EVERY, SAVE_FIRST + trained)
