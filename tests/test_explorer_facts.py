@@ -24,7 +24,7 @@ from vaekit.evaluation.likelihood import scores as evaluated
 from vaekit.explorer import maps
 from vaekit.explorer.answers import Answers
 from vaekit.explorer.arrays import Arrays, array_at
-from vaekit.explorer.facts import Explored, explored
+from vaekit.explorer.facts import Explored, explored, with_map
 from vaekit.explorer.points import bounded, points, spread_out
 from vaekit.explorer.subject import Subject
 from vaekit.operations import log_likelihood, packed
@@ -407,9 +407,19 @@ def test_umap_is_a_map_without_codes_of_its_own(monkeypatch: pytest.MonkeyPatch)
     module = SimpleNamespace(UMAP=_Reducer, __spec__=importlib.machinery.ModuleSpec("umap", None))
     monkeypatch.setitem(sys.modules, "umap", module)
     subject, data = made("vectors")
-    plane = explored(subject, divided=data).facts["maps"][-1]
-    assert plane["id"] == "umap" and plane["basis"] is None
+    known = explored(subject, divided=data)
+    assert [one["id"] for one in known.facts["maps"]] == ["dims", "pca"]
+    assert known.facts["later"] == [{"id": "umap", "name": "Neighbourhoods (UMAP)"}]
+    more = with_map(known, subject, "umap")
+    plane, codes = more.facts["maps"][-1], array_at(more.facts["points"]["codes"], more.content)
+    assert plane["id"] == "umap" and plane["basis"] is None and not more.facts["later"]
     assert {one["of"] for one in plane["contours"]} == {"density"}
+    assert np.array_equal(array_at(plane["xy"], more.content), 2 * codes[:, :2]), (
+        "its arrays are behind the others"
+    )
+    assert with_map(more, subject, "umap") is more, "it was made already"
+    with pytest.raises(DataError, match="no such map"):
+        with_map(known, subject, "tsne")
 
 
 # ---------------------------------------------------------------------- which points

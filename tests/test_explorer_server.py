@@ -25,7 +25,7 @@ from commands import call
 import vaekit
 from vaekit import files
 from vaekit.errors import FileError, ResourceError, UsageError
-from vaekit.explorer import start
+from vaekit.explorer import maps, start
 from vaekit.explorer.arrays import array_at
 from vaekit.explorer.live import Live
 from vaekit.explorer.server import Explorer, listening
@@ -105,12 +105,37 @@ def test_the_points_are_held_out_and_trained_on_as_the_run_had_them(
     assert kl == pytest.approx(run.metrics["rate"], rel=1e-3)
 
 
+def test_a_map_that_takes_long_is_made_when_it_is_asked_for(
+    run: vaekit.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def neighboured(codes: np.ndarray) -> maps.Plane:
+        asked.append(len(codes))
+        return maps.Plane("umap", "Neighbours", ("", ""), codes[:, :2].astype(float), codes.mean(0), None)
+
+    monkeypatch.setattr(maps, "later", lambda codes: ["umap"])
+    monkeypatch.setattr(maps, "neighboured", neighboured)
+    with run.explore(browser=False, quiet=True) as server:
+        before = json.loads(get(server, "facts.json"))
+        assert [one["id"] for one in before["later"]] == ["umap"] and not asked
+        for _ in range(2):
+            assert ask(server, "draw", id="umap") == {}
+        facts, content = json.loads(get(server, "facts.json")), get(server, "arrays.bin")
+        assert [one["id"] for one in facts["maps"]] == ["dims", "pca", "umap"] and not facts["later"]
+        assert asked == [60], "made once"
+        codes = array_at(facts["points"]["codes"], content)
+        assert np.array_equal(array_at(facts["maps"][2]["xy"], content), codes[:, :2])
+        assert ask(server, "encode", item={"index": 4}, condition=None)["nearest"][0]["index"] == 4
+
+
 @pytest.mark.parametrize(
     ("verb", "asked", "status", "code"),
     [
         ("decode", {"codes": [[0.0]]}, 422, "E212"), ("encode", {"item": {"index": 99}}, 422, "E103"),
         ("encode", {}, 422, "E212"), ("decode", {"codes": [[0.0] * 3], "condition": 7}, 422, "E103"),
-        ("live", {"after": 0}, 404, "H404"), ("none", {}, 404, "H404"),
+        ("live", {"after": 0}, 404, "H404"), ("none", {}, 404, "H404"), ("draw", {"id": "tsne"}, 422, "E212"),
+        ("draw", {}, 422, "E212"), ("draw", {"id": ["umap"]}, 422, "E212"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_answered_is_said(

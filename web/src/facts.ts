@@ -126,6 +126,8 @@ export interface Facts {
   };
   items?: Items | null;
   maps: LatentMap[];
+  /** Maps that are made when they are asked for: they take up to minutes. */
+  later: { id: string; name: string }[];
   reading: Reading;
   heldout?: ArrayRef | null;
   created_by: string;

@@ -14,4 +14,5 @@ export const server: Source = {
   encode: (item: Given, condition: Condition) => post<Encoded>("encode", { item, condition }),
   path: (codes: number[][], condition: Condition) => post<Path>("path", { codes, condition }),
   live: (after: number) => post<News>("live", { after }),
+  draw: (map: string) => post<void>("draw", { id: map }),
 };

@@ -32,6 +32,8 @@ export interface Source {
   encode(item: Given, condition: Condition): Promise<Encoded>;
   path(codes: number[][], condition: Condition): Promise<Path>;
   live(after: number): Promise<News>;
+  /** Make a map that takes long; then the facts have it. */
+  draw(map: string): Promise<void>;
 }
 
 /** What went wrong, in words for the person at the page. */

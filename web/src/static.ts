@@ -89,6 +89,10 @@ class InThePage implements Source {
     return Promise.reject(new SourceError("a static page does not train"));
   }
 
+  draw(): Promise<never> {
+    return Promise.reject(new SourceError("a static page has the maps it was made with"));
+  }
+
   private async decoded(codes: number[][], condition: Condition): Promise<ort.Tensor> {
     const z = new ort.Tensor("float32", Float32Array.from(codes.map((code) => this.possible(code)).flat()), [codes.length, this.facts.latent]);
     const { x } = await this.ask("decoder", { z, ...this.conditions(codes.length, condition) });

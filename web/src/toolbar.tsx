@@ -1,20 +1,43 @@
 /** Buttons over the map: which map, which tool, closer and farther. */
 
+import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { camera } from "./map";
-import { map, mapId, run, selection } from "./state";
+import { load } from "./source";
+import { attempt, map, mapId, run, said, selection, source, start } from "./state";
 import { select, tool, TOOLS } from "./tools";
 
+/** The map that is being made, by its name. */
+const making = signal("");
+
+/** Show a map; one that is not there yet is made first, and the others stay at hand meanwhile. */
+async function choose(id: string): Promise<void> {
+  mapId.value = id;
+  const wanted = run.value?.facts.later.find((one) => one.id === id);
+  if (!wanted || making.value) return;
+  making.value = wanted.name;
+  said.value = `${wanted.name} is being made`;
+  const loaded = await attempt("draw", async () => {
+    await source.value!.draw(id);
+    return load();
+  });
+  making.value = "";
+  if (!loaded) return;
+  start(loaded, source.value!);
+  said.value = `${wanted.name} is there`;
+}
+
 export function Toolbar(): JSX.Element {
-  const maps = run.value?.facts.maps ?? [];
+  const { maps, later } = run.value?.facts ?? { maps: [], later: [] };
   return (
     <div class="bar" role="toolbar" aria-label="Map">
       <label class="field">
         <span>Map</span>
-        <select data-testid="map-choice" value={map.value?.id} onChange={(event) => (mapId.value = event.currentTarget.value)}>
-          {maps.map((one) => <option key={one.id} value={one.id}>{one.name}</option>)}
+        <select data-testid="map-choice" value={map.value?.id} onChange={(event) => void choose(event.currentTarget.value)}>
+          {[...maps, ...later].map((one) => <option key={one.id} value={one.id}>{one.name}</option>)}
         </select>
       </label>
+      {making.value && <span class="muted" data-testid="making">{making.value}: being made, up to two minutes…</span>}
       <div class="buttons" role="group" aria-label="What a press on the map does">
         {TOOLS.map(({ id, name, tip }) => (
           <button

@@ -12,6 +12,9 @@ TYPES = {"f4": "<f4", "i4": "<i4", "i2": "<i2", "u1": "|u1"}
 class Arrays:
     """Bytes that grow by one array after the other.
 
+    Args:
+        content: What is there already, of a length that four divides.
+
     Example:
         >>> arrays = Arrays()
         >>> arrays.add([1, 2, 3], "u1"), arrays.add([[0.5]], "f4")
@@ -20,9 +23,8 @@ class Arrays:
         8
     """
 
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._length = 0
+    def __init__(self, content: bytes = b"") -> None:
+        self._parts, self._length = [content], len(content)
 
     @property
     def bytes(self) -> bytes:

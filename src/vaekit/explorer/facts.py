@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from vaekit import files
 from vaekit.as_trained import AsTrained
 from vaekit.data import Counts, Images, Items, Parts, Sequences, Table, Vectors
 from vaekit.data.columns import Category, Number
+from vaekit.errors import DataError
 from vaekit.evaluation.latents import ACTIVE
 from vaekit.explorer import maps, reading
 from vaekit.explorer.arrays import Arrays
@@ -85,6 +86,7 @@ def explored(
         "dims": dimensions(found, order, names),
         "points": told(subject, found, arrays),
         "maps": [mapped(plane, subject, found, arrays) for plane in maps.planes(found.codes, order, names)],
+        "later": [{"id": name, "name": maps.LATER[name]} for name in maps.later(found.codes)],
         "reading": reading.reading(subject.kind),
         "heldout": arrays.add(_held_against_by(source, subject, found), "f4"),
     }
@@ -320,6 +322,23 @@ def mapped(plane: maps.Plane, subject: Subject, found: Points, arrays: Arrays) -
         "off": float(np.sqrt(off / top) * 255),
         "contours": [*maps.density_contours(density, plane.xy), *prior],
     }
+
+
+def with_map(known: Explored, subject: Subject, name: str) -> Explored:
+    """What the page is told, with one more of the maps that it may ask for.
+
+    Raises:
+        DataError: E212, there is no such map to ask for.
+    """
+    if any(one["id"] == name for one in known.facts["maps"]):
+        return known
+    if name not in [one["id"] for one in known.facts["later"]]:
+        raise DataError("E212", "there is no such map.")
+    arrays = Arrays(known.content)
+    made = mapped(maps.neighboured(known.points.codes), subject, known.points, arrays)
+    left = [one for one in known.facts["later"] if one["id"] != name]
+    facts = {**known.facts, "maps": [*known.facts["maps"], made], "later": left}
+    return replace(known, facts=facts, content=arrays.bytes)
 
 
 def prior_contours(plane: maps.Plane, subject: Subject) -> list[dict[str, Any]]:

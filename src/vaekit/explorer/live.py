@@ -122,7 +122,7 @@ def waiting(path: Path) -> Explored:
         "kind": "", "objective": "", "metrics": {}, "latent": 0, "discrete": False, "labels": [], "conditional": False,
         "nll": "", "score": "", "created_by": created_by(), "dims": [],
         "points": {**points, "shown": {"count": 0}, "sampled": "there is no model yet"},
-        "maps": [], "reading": {"form": "cells", "columns": []}, "heldout": arrays.add([], "f4"),
+        "maps": [], "later": [], "reading": {"form": "cells", "columns": []}, "heldout": arrays.add([], "f4"),
     }  # fmt: skip
     return Explored(facts, arrays.bytes, nothing)
 

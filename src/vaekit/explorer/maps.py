@@ -1,7 +1,8 @@
 """Planes through the latent space: where the points lie on them, how densely, and where the prior is.
 
 Density is that of the aggregated posterior q(z) = 1/N Σ_n q(z | x_n) on the plane, smoothed a little further: a
-Gaussian at every point, as wide as the posteriors are in the mean, and as the rule of Scott (1992) says for so many.
+Gaussian at every point, as wide as the posteriors are in the mean, and as the rule of Scott (1992) says for so many;
+where points lie in clusters, which that rule would smear over, as the neighbours are far.
 
 Source: Scott (1992), Multivariate density estimation; Hyndman (1996), Computing and graphing highest density regions
 (contours that hold a share of the points).
@@ -23,6 +24,7 @@ SHARES = {"50 %": 0.5, "90 %": 0.9, "99 %": 0.99}
 ON_DATA = 0.99  # share of the points that lie on the data
 CORNERS = 120  # of a circle
 NEIGHBOURED = 5_000  # points of a map by neighbours; more take minutes
+LATER = {"umap": "Neighbourhoods (UMAP)"}  # maps that take up to minutes, made when they are asked for
 
 Rows = NDArray[np.floating]
 
@@ -48,7 +50,7 @@ class Plane:
 
 
 def planes(codes: Rows, order: Sequence[int], names: Sequence[str]) -> list[Plane]:
-    """The maps of some codes: two most used dimensions, principal components, UMAP where it is installed.
+    """The maps of some codes that are made in a moment: the two most used dimensions, and principal components.
 
     Args:
         codes: (N, D).
@@ -60,9 +62,13 @@ def planes(codes: Rows, order: Sequence[int], names: Sequence[str]) -> list[Plan
     found = [two_dimensions(codes, order, names)]
     if len(order) > 1 and len(codes) > 2:
         found.append(principal(codes))
-    if importlib.util.find_spec("umap") is not None and len(codes) >= 16:
-        found.append(neighboured(codes))
     return found
+
+
+def later(codes: Rows) -> list[str]:
+    """The maps that may be asked for besides: UMAP, where it is installed and there are neighbours enough."""
+    there = importlib.util.find_spec("umap") is not None and len(codes) >= 16
+    return list(LATER) if there else []
 
 
 def two_dimensions(codes: Rows, order: Sequence[int], names: Sequence[str]) -> Plane:
@@ -103,6 +109,8 @@ def principal(codes: Rows) -> Plane:
 def neighboured(codes: Rows) -> Plane:
     """UMAP: who is near whom; a place has no code of its own.
 
+    A few seconds for 5 000 points, after half a minute (the first time, minutes) in which numba compiles it.
+
     Source: McInnes, Healy, Melville (2018), UMAP, arXiv:1802.03426.
     """
     import umap
@@ -112,7 +120,7 @@ def neighboured(codes: Rows) -> Plane:
     if len(codes) > NEIGHBOURED:
         xy = np.concatenate([xy, reducer.transform(codes[NEIGHBOURED:])])
     origin = codes.mean(0, dtype=np.float64)
-    return Plane("umap", "Neighbourhoods (UMAP)", ("", ""), np.asarray(xy, dtype=np.float64), origin, None)
+    return Plane("umap", LATER["umap"], ("", ""), np.asarray(xy, dtype=np.float64), origin, None)
 
 
 # ---------------------------------------------------------------------- density
@@ -175,7 +183,7 @@ def density(xy: Rows, spread: Rows | None = None, around: Rows | None = None, si
     own = xy.std(0)
     usual = max(float(own.max()), 1e-6)
     own = np.where(own > 1e-3 * usual, own, 1e-3 * usual)
-    width = np.sqrt((own * len(xy) ** (-1 / 6)) ** 2 + (0.0 if spread is None else np.square(spread)))
+    width = np.sqrt((own * smoothing(xy / own)) ** 2 + (0.0 if spread is None else np.square(spread)))
     low, high = _span(xy, own, around, width)
     cell = (high - low) / side
     width = np.maximum(width, cell)  # nothing narrower than a cell can be drawn
@@ -183,6 +191,29 @@ def density(xy: Rows, spread: Rows | None = None, around: Rows | None = None, si
     smooth = gaussian_filter(counts, sigma=(width / cell)[::-1], mode="constant", truncate=5.0)
     x, y = (low[i] + cell[i] * (np.arange(side) + 0.5) for i in (0, 1))
     return Density(x, y, smooth / (len(xy) * cell.prod()))
+
+
+def smoothing(xy: Rows) -> float:
+    """Width of the Gaussian at each of some places (N, 2) whose standard deviation is one.
+
+    Scott's N^(−1/6), or the median distance to the (N^(2/3) / 4)-th neighbour where that is less. If the places are
+    those of one Gaussian they are alike: at half of the places its density is above 1/(4π), so that a circle of
+    radius r holds N r²/4 of them; it is N^(2/3)/4 for Scott's r.
+
+    Example:
+        >>> one = np.random.default_rng(0).normal(size=(4_000, 2))
+        >>> four = 0.1 * one + np.sign(np.roll(one, 1, 0))
+        >>> [round(width, 3) for width in (4_000 ** (-1 / 6), smoothing(one), smoothing(four))]
+        [0.251, 0.248, 0.063]
+    """
+    from scipy.spatial import KDTree
+
+    scott = len(xy) ** (-1 / 6)
+    if not xy.std(0).all() or len(xy) < 64:
+        return scott
+    asked = xy[:: max(1, len(xy) // 2_000)]
+    distance, _ = KDTree(xy).query(asked, [round(len(xy) ** (2 / 3) / 4) + 1])  # itself is the first
+    return float(np.clip(np.median(distance), scott / 4, scott))
 
 
 def _span(xy: Rows, own: Rows, around: Rows | None, width: Rows) -> tuple[Rows, Rows]:

@@ -72,7 +72,7 @@ def application(stage: Stage, files: Mapping[str, tuple[bytes, str]]) -> App:
         files: The page's files, by path.
     """
     web = needed()
-    model, disk = Worker(_alone), Worker()
+    model, disk, slow = Worker(_alone), Worker(), Worker()
 
     async def page(request: Any, error: Any = None) -> Any:
         entry = files.get(request.scope["path"]) if request.method in ("GET", "HEAD") else None
@@ -108,6 +108,10 @@ def application(stage: Stage, files: Mapping[str, tuple[bytes, str]]) -> App:
         # one by one, so that other questions come in between
         return way.told([await model.done(partial(way.nll, i)) for i in range(len(way))])
 
+    async def draw(told: dict[str, Any]) -> dict[str, Any]:
+        await slow.done(lambda: stage.draw(str(told.get("id"))))
+        return {}  # the facts have it now
+
     def question(answer: Answer) -> Any:
         async def answered(request: Any) -> Any:
             return await _answered(request, answer)
@@ -117,7 +121,7 @@ def application(stage: Stage, files: Mapping[str, tuple[bytes, str]]) -> App:
     routes = [
         web.Route("/facts.json", facts),
         web.Route("/arrays.bin", arrays),
-        *map(question, (decode, encode, path, live)),
+        *map(question, (decode, encode, path, live, draw)),
     ]
     app = web.Starlette(routes=routes, exception_handlers={404: page})
     app.router.redirect_slashes = False

@@ -10,7 +10,7 @@ from typing import Any
 from vaekit import files
 from vaekit.data import Items
 from vaekit.errors import ResourceError
-from vaekit.explorer.facts import explored
+from vaekit.explorer.facts import explored, with_map
 from vaekit.explorer.subject import Subject
 from vaekit.export.folder import FACTS, write
 
@@ -49,6 +49,9 @@ def site(
         hint = "npm run build in web/, or pip install --force-reinstall vaekit"
         raise ResourceError("E404", "the explorer's page was not built in this installation.", page, hint)
     told = explored(subject, source="static", most=MOST, room=ROOM)
+    for one in told.facts["later"]:  # nobody could be asked for it later
+        said(f"{one['name']}: up to minutes the first time")
+        told = with_map(told, subject, one["id"])
     items = told.points.items if heldout is None else heldout
     with files.folder(path) as place:
         shutil.copytree(page, place, dirs_exist_ok=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from vaekit.errors import DataError
 from vaekit.explorer.answers import Answers
-from vaekit.explorer.facts import Explored
+from vaekit.explorer.facts import Explored, with_map
 from vaekit.explorer.subject import Subject
 
 
@@ -43,6 +44,19 @@ class Stage:
     def news(self, after: int) -> dict[str, Any]:
         """What a training has written since; nothing here, where none goes on."""
         raise NotImplementedError
+
+    def draw(self, name: str) -> None:
+        """Make one of the maps that are made when they are asked for, and show it beside the others.
+
+        Raises:
+            DataError: E212, there is no such map to ask for.
+        """
+        scene = self.scene
+        if scene.answers is None:
+            raise DataError("E212", "there is no model yet.")
+        made = with_map(scene.explored, scene.answers.subject, name)
+        if self.scene is scene:  # else a newer model is shown by now
+            self.scene = replace(scene, explored=made)
 
     def close(self) -> None:
         """Nothing more is going to be asked."""
