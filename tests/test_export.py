@@ -24,9 +24,9 @@ from vaekit.evaluation.units import log_volume
 from vaekit.explorer.arrays import array_at
 from vaekit.explorer.site import site
 from vaekit.explorer.subject import Subject
-from vaekit.export import export
+from vaekit.export import export, programs
 from vaekit.export import folder as folders
-from vaekit.export.graphs import with_holes
+from vaekit.export.graphs import Graph, with_holes
 from vaekit.export.inputs import probe
 from vaekit.export.volume import volume
 from vaekit.operations import packed
@@ -222,6 +222,30 @@ def test_text_is_decoded_in_a_loop(tmp_path) -> None:
     np.testing.assert_array_equal(run("decoder", {"z": like.detach()})[0], wanted)
     distortion = model(batch.x, None, batch.mask, noise=vaekit.distributions.MEAN).distortion.detach().numpy()
     np.testing.assert_allclose(run("score", {"x": batch.x})[1], distortion, rtol=1e-4)
+
+
+def test_what_onnx_lacks_or_rounds_is_written_to_float32_s_last_digits() -> None:
+    """Against float64, relative to max(1, |f|); log σ, expm1 and log1p near zero to the digits of the value itself."""
+    small = np.geomspace(1e-8, 1, 60)
+    x = np.concatenate([np.linspace(-120, 80, 999), small, -small]).astype(np.float32)
+    gammas = np.concatenate([np.geomspace(1e-3, 1e6, 400), np.arange(1, 20)]).astype(np.float32)
+
+    class All(torch.nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            near = (torch.expm1(x), torch.log1p(x.clamp(min=-0.9375)))
+            return (torch.nn.functional.logsigmoid(x), *near, torch.lgamma(y), torch.digamma(y))
+
+    x, y = torch.from_numpy(x), torch.from_numpy(gammas)
+    outputs = ("log_sigmoid", "expm1", "log1p", "lgamma", "digamma")
+    graph = Graph("all", All(), ("x", "y"), outputs)
+    program = torch.export.export(graph.module, (x, y))
+    found = programs.session(programs.onnx(program, graph))({"x": x.numpy(), "y": y.numpy()})
+    wanted = [t.numpy() for t in graph.module(x.double(), y.double())]
+    for name, a, b in zip(outputs, wanted, found, strict=True):
+        least = (
+            1.0 if "gamma" in name else 1e-30
+        )  # these are sums of larger terms, right to the digits of those
+        assert np.isfinite(b).all() and (np.abs(a - b) / np.maximum(np.abs(a), least)).max() < 4e-6, name
 
 
 # ---------------------------------------------------------------------- what is not let through

@@ -17,6 +17,7 @@ from torch.export import ExportedProgram
 
 from vaekit.errors import ResourceError, UsageError
 from vaekit.export.graphs import Graph
+from vaekit.export.operators import translations
 from vaekit.export.parity import Call
 
 
@@ -81,6 +82,7 @@ def onnx(program: ExportedProgram, graph: Graph) -> bytes:
             made: Any = torch.onnx.export(
                 program, dynamo=True, verbose=False, optimize=True,
                 input_names=list(graph.inputs), output_names=list(graph.outputs),
+                custom_translation_table=translations(),
             )  # fmt: skip
             return made.model_proto.SerializeToString()
     except Exception as error:
