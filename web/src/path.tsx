@@ -5,6 +5,7 @@ import type { JSX } from "preact";
 import { ends, setEnd } from "./ends";
 import { gifOf, webpOf } from "./film";
 import { pathBetween } from "./geometry";
+import { ItemNumber } from "./itemnumber";
 import { nameOf } from "./items";
 import { save } from "./save";
 import type { Path } from "./source";
@@ -33,7 +34,8 @@ export function PathView(): JSX.Element {
   return (
     <>
       <p class="muted">
-        Choose two ends: with the tool “A to B” on the map, the keys A and B there, or by item number.
+        Choose two ends A and B and see what the model decodes on the way. Click them on the map with the tool “A to B”, or
+        set them here.
       </p>
       <div class="row">
         <EndChoice which="a" />
@@ -48,7 +50,7 @@ export function PathView(): JSX.Element {
           />
         </label>
         <label class="field">
-          <span>Way</span>
+          <span>Path</span>
           <select
             data-testid="path-way" value={way.value}
             onChange={(event) => (way.value = event.currentTarget.value as "linear" | "slerp")}
@@ -67,26 +69,19 @@ export function PathView(): JSX.Element {
 }
 
 function EndChoice({ which }: { which: "a" | "b" }): JSX.Element {
+  const here = run.value!;
   const end = ends.value[which];
   const name = which.toUpperCase();
-  const pick = (value: number): void => {
-    const here = run.value!;
-    if (Number.isInteger(value) && value >= 0 && value < here.facts.points.count)
-      setEnd(which, pointCode(value), nameOf(here, value));
-  };
   return (
     <fieldset class="end-choice">
       <legend>{name}: <b data-testid={`end-${which}`}>{end?.name ?? "not chosen"}</b></legend>
-      <button type="button" data-testid={`end-${which}-here`} onClick={() => setEnd(which, code.value, "the present place")}>
-        {name} is here
+      <button type="button" data-testid={`end-${which}-here`} onClick={() => setEnd(which, code.value, "where you were")}>
+        Where you are
       </button>
-      <label class="field">
-        <span>item</span>
-        <input
-          type="number" min="0" max={(run.value?.facts.points.count ?? 1) - 1} data-testid={`end-${which}-item`}
-          onChange={(event) => pick(event.currentTarget.valueAsNumber)}
-        />
-      </label>
+      <ItemNumber
+        name="or item" count={here.facts.points.count} testid={`end-${which}-item`}
+        onItem={(index) => setEnd(which, pointCode(index), nameOf(here, index))}
+      />
     </fieldset>
   );
 }
@@ -107,7 +102,7 @@ function Strip(): JSX.Element {
         <Film items={items} nll={nll} go={(step) => moveTo(codes[step])} />
       </div>
       {nll && <Curve nll={nll} />}
-      <p class="muted">{nllWords()}</p>
+      <p class="muted">{nllWords()}{nll && ". The higher, the less likely."}</p>
       <div class="row">
         <button type="button" data-testid="path-gif" onClick={() => film("gif")}>Save as GIF</button>
         <button type="button" data-testid="path-webp" onClick={() => film("webp")}>Save as WebP</button>

@@ -124,7 +124,6 @@ export function Curve({ nll }: { nll: (number | null)[] }): JSX.Element | null {
         <text x={x(0)} y={height - 2} class="tick">A</text>
         <text x={x(nll.length - 1)} y={height - 2} class="tick">B</text>
       </svg>
-      <figcaption>−log p(x) along the way, in nats: higher is less likely</figcaption>
     </figure>
   );
 }
