@@ -24,6 +24,7 @@ export function Overlay({ view, lasso }: { view: Signal<Camera>; lasso: Signal<P
         ))}
       </g>
       <Levels view={now} shown={shown} />
+      <Axes view={now} names={shown.axes} />
       {outline && <polygon points={outline} class="lasso" />}
       <Marks view={now} />
     </svg>
@@ -47,6 +48,16 @@ function Levels({ view, shown }: { view: Camera; shown: LatentMap }): JSX.Elemen
         if (high < 12 || high > view.height - 4 || left < 20 || left > view.width - 20) return null;
         return <text key={i} x={left} y={of === "prior" ? high - 3 : high + 12} class={`level ${of}`}>{level}</text>;
       })}
+    </>
+  );
+}
+
+/** What a map's axes are: at the right end of the one, at the upper end of the other. */
+function Axes({ view, names: [right, up] }: { view: Camera; names: [string, string] }): JSX.Element {
+  return (
+    <>
+      {right && <text x={view.width - 10} y={view.height - 10} class="axis end-text">{right} →</text>}
+      {up && <text x={10} y={20} class="axis">↑ {up}</text>}
     </>
   );
 }
