@@ -34,7 +34,8 @@ function Head(): JSX.Element {
         {facts && (
           <p class="muted">
             {facts.kind} · {facts.preset} · {number(facts.points.count)} points · {facts.latent} latent dimensions
-            {facts.points.sampled && <> · {facts.points.sampled}</>} · <a href="#words">what the words mean</a>
+            {facts.points.sampled && <> · {facts.points.sampled}</>}
+            {facts.latent > 0 && <> · <a href="#words">what the words mean</a></>}
           </p>
         )}
       </div>

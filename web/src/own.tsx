@@ -83,7 +83,9 @@ function Result({ answer }: { answer: Encoded }): JSX.Element {
         <Figure name="distortion" value={number(answer.distortion, 4)} id="own-distortion" />
         <Figure name="KL" value={number(answer.kl, 4)} id="own-kl" />
       </dl>
-      {p !== null && (
+      {p === null ? (
+        <p class="muted">There is no p-value: no held-out items are at hand to compare yours with.</p>
+      ) : (
         <p>
           <b data-testid="own-verdict">{verdict(p)}.</b>{" "}
           <span class="muted">
