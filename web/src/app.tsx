@@ -1,7 +1,7 @@
 /** The page: the map and what is decoded there, then everything one can do with them. */
 
 import type { ComponentChildren, JSX } from "preact";
-import { DecodedView } from "./decoded";
+import { DecodedTitle, DecodedView } from "./decoded";
 import { GroupsView } from "./groups";
 import { Legend } from "./legend";
 import { LiveView } from "./live";
@@ -13,11 +13,12 @@ import { SelectionView } from "./selection";
 import { Sliders } from "./sliders";
 import { run, said, trouble } from "./state";
 import { theme, toggleTheme } from "./theme";
-import { Toolbar } from "./toolbar";
+import { ClearSelected, Toolbar, Zoom } from "./toolbar";
+import { Words } from "./words";
 
 const FIGURES: [string, string][] = [
   ["elbo", "ELBO"],
-  ["rate", "rate"],
+  ["rate", "KL (rate)"],
   ["distortion", "distortion"],
   ["nll", "−log p(x)"],
   ["active_units", "active dimensions"],
@@ -34,10 +35,11 @@ function Head(): JSX.Element {
           <p class="muted">
             {facts.kind} · {facts.preset} · {number(facts.points.count)} points · {facts.latent} latent dimensions
             {facts.points.sampled && <> · {facts.points.sampled}</>}
+            {facts.latent > 0 && <> · <a href="#words">what the words mean</a></>}
           </p>
         )}
       </div>
-      <dl class="figures">
+      <dl class="figures head-figures">
         {figures.map(([key, name]) => (
           <div key={key}>
             <dt>{name}</dt>
@@ -46,7 +48,7 @@ function Head(): JSX.Element {
         ))}
       </dl>
       <button type="button" data-testid="theme" onClick={toggleTheme}>
-        {theme.value === "dark" ? "Light" : "Dark"}
+        {theme.value === "dark" ? "Light" : "Dark"} theme
       </button>
     </header>
   );
@@ -71,7 +73,7 @@ export function Trouble(): JSX.Element {
 
 interface CardProps {
   id: string;
-  title: string;
+  title: ComponentChildren;
   wide?: boolean;
   children: ComponentChildren;
 }
@@ -94,14 +96,20 @@ export function App(): JSX.Element {
       <p class="unseen" aria-live="polite" data-testid="said">{said.value}</p>
       {run.value && run.value.facts.latent > 0 && (
         <main>
-          <section class="card map-card" aria-labelledby="map-title">
-            <h2 id="map-title">Map of the latent space</h2>
-            <Toolbar />
-            <LatentMapView />
-            <Legend />
-          </section>
+          <div class="map-column">
+            <section class="card" aria-labelledby="map-title">
+              <h2 id="map-title">Map of the latent space</h2>
+              <Toolbar />
+              <div class="map-frame">
+                <LatentMapView />
+                <Zoom />
+                <ClearSelected />
+              </div>
+              <Legend />
+            </section>
+          </div>
           <div class="side">
-            <Card id="decoded" title="Decoded"><DecodedView /></Card>
+            <Card id="decoded" title={<DecodedTitle />}><DecodedView /></Card>
             <Card id="sliders" title="Dimensions"><Sliders /></Card>
           </div>
           {run.value.facts.live && <Card id="live" title="Training" wide><LiveView /></Card>}
@@ -109,6 +117,7 @@ export function App(): JSX.Element {
           <Card id="own" title="Your own item"><OwnView /></Card>
           <Card id="groups" title="Arithmetic with groups"><GroupsView /></Card>
           <Card id="selection" title="Selected" wide><SelectionView /></Card>
+          <Card id="words" title="Words and keys" wide><Words /></Card>
         </main>
       )}
       {run.value?.facts.live && run.value.facts.latent === 0 && (

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import type { Shown } from "./facts";
-import { columnNames, Item } from "./shown";
+import { columnNames, Item, words } from "./shown";
 import { run } from "./state";
 
 export interface Side {
@@ -19,7 +19,7 @@ export function Beside({ sides, small }: { sides: [Side, Side]; small?: boolean 
     <div class={`pair ${small ? "small-pair" : ""}`}>
       {sides.map(({ name, shown, testid, ghost }) => (
         <figure key={testid} data-testid={testid} class={ghost ? "ghost" : ""}>
-          {shown ? <Item shown={shown} label={name} /> : <p class="muted">not on this page</p>}
+          {shown ? <Item shown={shown} label={name} /> : <p class="muted">This item is not on the page.</p>}
           <figcaption>{name}</figcaption>
         </figure>
       ))}
@@ -30,7 +30,6 @@ export function Beside({ sides, small }: { sides: [Side, Side]; small?: boolean 
 function Rows({ sides, cells }: { sides: [Side, Side]; cells: [string[], string[]] }): JSX.Element {
   const columns = columnNames(run.value?.facts.reading);
   const [left, right] = cells;
-  const text = (cell: string | undefined): string => (cell === "" ? "missing" : (cell ?? ""));
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={`${sides[0].name}, and ${sides[1].name}`}>
       <table class="cells" data-testid={sides[0].testid}>
@@ -44,8 +43,8 @@ function Rows({ sides, cells }: { sides: [Side, Side]; cells: [string[], string[
           {left.map((cell, i) => (
             <tr key={i} class={cell === right[i] ? "" : "differs"}>
               <th scope="row">{columns[i] ?? i + 1}</th>
-              <td>{text(cell)}</td>
-              <td>{text(right[i])}</td>
+              <td title={cell}>{words(cell)}</td>
+              <td title={right[i]}>{words(right[i])}</td>
             </tr>
           ))}
         </tbody>

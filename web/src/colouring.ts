@@ -32,7 +32,6 @@ const scale = computed<Rgb[]>(() => {
 });
 const onScale = (t: number): Rgb => scale.value[Math.round(255 * Math.max(0, Math.min(1, t)))];
 
-
 export const by = signal("");
 /** Entries of the legend that are kept; null for all. */
 export const kept = signal<Set<number> | null>(null);

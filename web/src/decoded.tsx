@@ -6,6 +6,11 @@ import { itemOf, nameOf } from "./items";
 import { coordinate } from "./numbers";
 import { condition, decoded, glance, look, run } from "./state";
 
+/** Whose code is decoded: that of the place one points at, or that of the place one is at. */
+export function DecodedTitle(): JSX.Element {
+  return <>Decoded <span class="muted">{glance.value ? "where you point" : "where you are"}</span></>;
+}
+
 export function DecodedView(): JSX.Element | null {
   const [here, now] = [run.value, decoded.value];
   if (!here || !now) return <p class="muted">Decoding…</p>;
@@ -14,15 +19,15 @@ export function DecodedView(): JSX.Element | null {
     <div data-testid="decoded">
       <Beside
         sides={[
-          { name: glance.value ? "Decoded under the pointer" : "Decoded here", shown: now.shown, testid: "decoded-item" },
+          { name: "Decoded", shown: now.shown, testid: "decoded-item" },
           { name: `Nearest: ${nameOf(here, index)}`, shown: itemOf(here, index), testid: "nearest-item", ghost: true },
         ]}
       />
       <p class="note" role="status" data-testid="off-data">
-        {now.off && "Off the data: hardly any training item lies here, so what you see is a guess."}
+        {now.off && "Off the data: what you see is a guess."}
       </p>
       <p class="muted">
-        Distance to the nearest item: <b data-testid="nearest-distance">{coordinate(now.nearest?.distance)}</b>
+        Distance to the nearest item in the latent space: <b data-testid="nearest-distance">{coordinate(now.nearest?.distance)}</b>
       </p>
       <ConditionChoice />
       <p class="unseen" aria-live="polite" data-testid="decoded-words">

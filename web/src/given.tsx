@@ -46,7 +46,7 @@ function PictureForm({ reading, onGiven }: Form<Reading & { form: "image" }>): J
           void take(event.dataTransfer?.files[0]);
         }}
       >
-        <span>Drop a picture here, or choose one. It is cut to the middle and made {reading.shape[1]} × {reading.shape[0]}.</span>
+        <span>Drop a picture here or choose one. Its middle is taken and scaled to {reading.shape[1]} × {reading.shape[0]} pixels.</span>
         <input type="file" accept="image/*" data-testid="file" onChange={(event) => take(event.currentTarget.files?.[0])} />
       </label>
       <Pad shape={reading.shape} onGiven={onGiven} />

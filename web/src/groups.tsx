@@ -1,4 +1,4 @@
-/** Arithmetic: mean(group 1) − mean(group 2) + this, decoded. */
+/** Arithmetic: where one is + strength × (mean of a group − mean of another), decoded. */
 
 import { effect, signal } from "@preact/signals";
 import type { JSX } from "preact";
@@ -46,8 +46,8 @@ export function GroupsView(): JSX.Element {
   return (
     <>
       <p class="muted">
-        Select points (lasso, box, or the buttons under “Selected”), keep them as a group, then add the difference of two
-        groups to where you are.
+        Select points (with Lasso or Box, or under “Selected”) and keep them as a group. The difference between the means of
+        two groups is a direction: add it to where you are, and see what changes.
       </p>
       <form
         class="row"
@@ -63,7 +63,7 @@ export function GroupsView(): JSX.Element {
           <input type="text" name="name" maxLength={60} data-testid="group-name" placeholder={`Group ${groups.value.length + 1}`} />
         </label>
         <button type="submit" data-testid="group-keep" disabled={!count}>
-          {count ? `Keep ${count} selected as a group` : "Select points to keep a group"}
+          {count ? `Keep ${count} selected as a group` : "Select points first"}
         </button>
       </form>
       <ul class="chips" aria-label="Groups">
@@ -93,7 +93,7 @@ function Term({ side, name, id }: { side: typeof plus; name: string; id: string 
     <label class="field term" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
       <span>{name}</span>
       <select data-testid={id} value={side.value} onChange={(event) => (side.value = Number(event.currentTarget.value))}>
-        <option value={-1}>this</option>
+        <option value={-1}>here</option>
         {groups.value.map((group, at) => <option key={at} value={at}>{group.name}</option>)}
       </select>
     </label>
@@ -104,7 +104,7 @@ function Formula(): JSX.Element {
   return (
     <>
       <div class="row formula">
-        <span>this +</span>
+        <span>where you are +</span>
         <label class="field">
           <input
             type="range" min="-3" max="3" step="0.05" data-testid="strength" aria-label="Strength" value={strength.value}
@@ -112,7 +112,10 @@ function Formula(): JSX.Element {
           />
           <output>{number(strength.value, 2)}</output>
         </label>
-        <span>× (</span>
+        <span>×</span>
+      </div>
+      <div class="row formula">
+        <span>(</span>
         <Term side={plus} name="mean of" id="plus" />
         <span>−</span>
         <Term side={minus} name="mean of" id="minus" />
@@ -123,8 +126,8 @@ function Formula(): JSX.Element {
           <Beside
             small
             sides={[
-              { name: "this", shown: result.value.before, testid: "arithmetic-this" },
-              { name: "this plus the difference", shown: result.value.shown, testid: "arithmetic-item" },
+              { name: "where you are", shown: result.value.before, testid: "arithmetic-this" },
+              { name: "plus the difference", shown: result.value.shown, testid: "arithmetic-item" },
             ]}
           />
           <button type="button" data-testid="arithmetic-go" onClick={() => moveTo(result.value!.code)}>Go there</button>

@@ -25,5 +25,5 @@ export function labelOf({ facts, array }: Loadedness, index: number): string {
 /** What an item is called: its number, and its label where there is one. */
 export function nameOf(here: Loadedness, index: number): string {
   const label = labelOf(here, index);
-  return `item ${index}${label && ` · ${label}`}`;
+  return `item ${index}${label && `, label ${label}`}`;
 }

@@ -69,6 +69,8 @@ function MapKey(): JSX.Element {
       {has("density") && <span><i class="line density" /> holds {levels("density")} of the data</span>}
       {has("prior") && <span><i class="line prior" /> holds {levels("prior")} of the prior</span>}
       <span><i class="patch" /> off the data</span>
+      <span><i class="cross" /> where you are</span>
+      <span><i class="ring eye-ring" /> where you point</span>
       <span><i class="ring" /> nearest item</span>
     </p>
   );

@@ -3,11 +3,12 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { Beside } from "./beside";
-import type { Given } from "./facts";
+import type { Facts, Given } from "./facts";
 import { GivenForm } from "./given";
+import { ItemNumber } from "./itemnumber";
 import { itemOf, labelOf } from "./items";
 import { chance, coordinate, number } from "./numbers";
-import { Thumbnail } from "./selection";
+import { Thumbnail } from "./shown";
 import type { Encoded } from "./source";
 import { attempt, condition, decoded, moveTo, pointCode, run, said, source } from "./state";
 
@@ -28,6 +29,7 @@ async function look(item: Given | null): Promise<void> {
 export function OwnView(): JSX.Element {
   const here = run.value!;
   const picture = here.facts.reading.form === "image";
+  const known = knownItems(here.facts);
   const take = (item: Given | null): void => {
     given.value = item;
     if (picture) void look(item); // a picture is whole when it is dropped or drawn
@@ -35,7 +37,7 @@ export function OwnView(): JSX.Element {
   return (
     <>
       <p class="muted">
-        {picture ? "Drop a picture or draw one" : "Hand in an item of your own"}: see how the model reconstructs it and how
+        {picture ? "Drop a picture or draw one" : "Give an item of your own"} and see how the model reconstructs it and how
         unusual it is. It never leaves this machine.
       </p>
       <GivenForm reading={here.facts.reading} example={itemOf(here, decoded.value?.nearest?.index ?? 0)} onGiven={take} />
@@ -45,27 +47,16 @@ export function OwnView(): JSX.Element {
             {busy.value ? "Looking…" : "Look at it"}
           </button>
         )}
-        <ByNumber />
+        {known > 0 && <ItemNumber name="or item" count={known} testid="own-item" onItem={(index) => void look({ index })} />}
       </div>
       {found.value && <Result answer={found.value} />}
     </>
   );
 }
 
-function ByNumber(): JSX.Element {
-  const last = run.value!.facts.points.count - 1;
-  return (
-    <label class="field">
-      <span>or item number</span>
-      <input
-        type="number" min="0" max={last} data-testid="own-item"
-        onChange={(event) => {
-          const index = event.currentTarget.valueAsNumber;
-          if (Number.isInteger(index) && index >= 0 && index <= last) void look({ index });
-        }}
-      />
-    </label>
-  );
+/** How many points' items can be asked for by number: the page itself has only those it shows, the server all or none. */
+function knownItems({ source: from, points }: Facts): number {
+  return from === "static" || !points.shown.count ? points.shown.count : points.count;
 }
 
 /** What a p-value says, in words. */
@@ -92,18 +83,20 @@ function Result({ answer }: { answer: Encoded }): JSX.Element {
         <Figure name="distortion" value={number(answer.distortion, 4)} id="own-distortion" />
         <Figure name="KL" value={number(answer.kl, 4)} id="own-kl" />
       </dl>
-      {p !== null && (
+      {p === null ? (
+        <p class="muted">There is no p-value: no held-out items are at hand to compare yours with.</p>
+      ) : (
         <p>
           <b data-testid="own-verdict">{verdict(p)}.</b>{" "}
           <span class="muted">
-            The p-value is the share of held-out items that score at least as high; the score is {run.value!.facts.score}.
+            The p-value is the share of held-out items that are at least as unusual, by {run.value!.facts.score}.
           </span>
         </p>
       )}
       <Code code={answer.code} />
-      <h3>Nearest ten</h3>
+      <h3>The ten nearest items</h3>
       <Nearest nearest={answer.nearest} />
-      <button type="button" data-testid="own-go" onClick={() => moveTo(answer.code)}>Go there on the map</button>
+      <button type="button" data-testid="own-go" onClick={() => moveTo(answer.code)}>Go there</button>
     </div>
   );
 }
@@ -134,7 +127,7 @@ function Nearest({ nearest }: { nearest: Encoded["nearest"] }): JSX.Element {
           <button type="button" class="frame" title="Go there" onClick={() => moveTo(pointCode(index))}>
             {["image", "text"].includes(run.value!.facts.items?.form ?? "") && <Thumbnail index={index} />}
             <span>item {index}</span>
-            {labelOf(run.value!, index) && <b>{labelOf(run.value!, index)}</b>}
+            {labelOf(run.value!, index) && <b>label {labelOf(run.value!, index)}</b>}
             <span class="muted">{coordinate(distance)} away</span>
           </button>
         </li>

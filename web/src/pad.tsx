@@ -7,6 +7,8 @@ import { darkEdges, givenOf } from "./picture";
 import { run } from "./state";
 
 const SIDE = 224;
+/** How wide the pen is on the pad: what it draws is no fainter than a pixel and a half of the picture. */
+const penOf = (width: number): number => SIDE * Math.max(0.09, 1.5 / width);
 
 interface Pen {
   down: boolean;
@@ -35,7 +37,7 @@ export function Pad({ shape, onGiven }: { shape: [number, number, number]; onGiv
   const line = (to: [number, number]): void => {
     const context = canvas.current!.getContext("2d")!;
     context.strokeStyle = ink;
-    context.lineWidth = SIDE * 0.09;
+    context.lineWidth = penOf(width);
     context.lineCap = context.lineJoin = "round";
     context.beginPath();
     context.moveTo(...pen.current.at);
@@ -54,6 +56,7 @@ export function Pad({ shape, onGiven }: { shape: [number, number, number]; onGiv
   };
   return (
     <div>
+      <p class="muted">Draw here</p>
       <canvas
         ref={canvas} class="pad" width={SIDE} height={tall} tabIndex={0} data-testid="pad" role="application"
         aria-label="Drawing pad: draw with the pointer, or arrow keys, space to put the pen down and to lift it"
@@ -67,7 +70,7 @@ export function Pad({ shape, onGiven }: { shape: [number, number, number]; onGiv
         onPointerCancel={done}
         onKeyDown={(event) => drawByKey(event, pen.current, line, done, tall)}
       />
-      <button type="button" data-testid="pad-clear" onClick={clear}>Clear the pad</button>
+      <button type="button" data-testid="pad-clear" onClick={clear}>Clear</button>
     </div>
   );
 }

@@ -4,10 +4,9 @@ import type { JSX } from "preact";
 import { colouring, kept } from "./colouring";
 import { columnsOf, csv } from "./csv";
 import { nearestCodes } from "./geometry";
-import { itemOf } from "./items";
 import { coordinate, number } from "./numbers";
 import { save } from "./save";
-import { Item } from "./shown";
+import { Thumbnail } from "./shown";
 import { code, moveTo, pointCode, run, selection } from "./state";
 import { select } from "./tools";
 
@@ -30,7 +29,7 @@ export function SelectionView(): JSX.Element {
     <>
       <p>
         <b data-testid="selection-count">{number(chosen.length)}</b> of {number(here.facts.points.count)} points selected
-        {!chosen.length && <span class="muted">: take the tool Lasso or Box on the map, or a button here</span>}
+        {!chosen.length && <span class="muted">: draw around some with Lasso or Box on the map, or press a button here</span>}
       </p>
       <div class="row">
         <button type="button" data-testid="select-near" onClick={() => select(nearestCodes(here.codes, code.value, NEAR).map(({ index }) => index))}>
@@ -80,7 +79,7 @@ function Table({ indices, more }: { indices: number[]; more: number }): JSX.Elem
           </tbody>
         </table>
       </div>
-      {more > 0 && <p class="muted">and {number(more)} more; the file holds them all</p>}
+      {more > 0 && <p class="muted">and {number(more)} more, all of them in the CSV file</p>}
     </>
   );
 }
@@ -88,9 +87,4 @@ function Table({ indices, more }: { indices: number[]; more: number }): JSX.Elem
 function readable(name: string, text: string): string {
   if (text === "" || !Number.isFinite(Number(text))) return text;
   return /^z\d+$/.test(name) ? coordinate(Number(text)) : number(Number(text));
-}
-
-export function Thumbnail({ index }: { index: number }): JSX.Element | null {
-  const shown = itemOf(run.value!, index);
-  return shown && <div class="thumbnail"><Item shown={shown} label={`item ${index}`} /></div>;
 }

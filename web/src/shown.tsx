@@ -4,6 +4,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 import { toBytes } from "./base64";
 import type { Reading, Shown } from "./facts";
+import { itemOf } from "./items";
 import { run } from "./state";
 
 /** Pixels (H, W, C) as RGBA. */
@@ -24,6 +25,9 @@ function Picture({ shape, pixels, label }: { shape: number[]; pixels: string; la
   return <canvas ref={canvas} class="picture" width={shape[1]} height={shape[0]} role="img" aria-label={label} />;
 }
 
+/** An empty cell is a missing value. */
+export const words = (cell = ""): string => cell || "missing";
+
 function Cells({ cells, names, label }: { cells: string[]; names: string[]; label: string }): JSX.Element {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={label}>
@@ -32,7 +36,7 @@ function Cells({ cells, names, label }: { cells: string[]; names: string[]; labe
           {cells.map((cell, i) => (
             <tr key={i}>
               <th scope="row">{names[i] ?? `${i + 1}`}</th>
-              <td>{cell === "" ? "missing" : cell}</td>
+              <td title={cell}>{words(cell)}</td>
             </tr>
           ))}
         </tbody>
@@ -69,4 +73,10 @@ export function Item({ shown, label, reading = run.value?.facts.reading }: ItemP
       ))}
     </div>
   );
+}
+
+/** A small picture of an item that the page has. */
+export function Thumbnail({ index }: { index: number }): JSX.Element | null {
+  const shown = itemOf(run.value!, index);
+  return shown && <div class="thumbnail"><Item shown={shown} label={`item ${index}`} /></div>;
 }

@@ -8,7 +8,7 @@ import { coordinate, number } from "./numbers";
 import { code, middle, moveTo, run, said } from "./state";
 import { drawn, walked } from "./walk";
 
-const FIRST = 12;
+const FIRST = 10; // as many as are seen without scrolling
 const locked = signal<Set<number>>(new Set());
 const temperature = signal(1);
 
@@ -55,7 +55,7 @@ function Slider({ dim }: { dim: Dim }): JSX.Element {
   return (
     <div class="slider" data-testid={`dim-${dim.index}`}>
       <label for={`z${dim.index}`}>
-        {dim.name} <span class="muted">KL {number(dim.kl, 2)}</span>
+        {dim.name} <span class="muted">KL {coordinate(dim.kl)}</span>
       </label>
       <div class="track">
         <Histogram dim={dim} />
@@ -98,12 +98,12 @@ export function Sliders(): JSX.Element | null {
   return (
     <>
       <p class="muted">
-        {active.length} of {facts.dims.length} dimensions are in use{active.length > 1 && ", the one that says most first"}.
+        {active.length} of {facts.dims.length} dimensions are in use{active.length > 1 && ", ordered by KL"}.
       </p>
       <div class="sliders">{shown.map((dim) => <Slider key={dim.index} dim={dim} />)}</div>
       {facts.dims.length > Math.min(FIRST, active.length || facts.dims.length) && (
         <button type="button" data-testid="dims-all" aria-expanded={all.value} onClick={() => (all.value = !all.value)}>
-          {all.value ? "Only the first ones in use" : `All ${facts.dims.length} dimensions`}
+          {all.value ? "Only the first ones" : `All ${facts.dims.length} dimensions`}
         </button>
       )}
       <Moves />

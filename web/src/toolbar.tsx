@@ -1,8 +1,9 @@
-/** Buttons over the map: which map, which tool, closer and farther. */
+/** Buttons over the map: which map and which tool; on it: closer and farther, and to let the selection go. */
 
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { camera } from "./map";
+import { number } from "./numbers";
 import { load } from "./source";
 import { attempt, map, mapId, run, said, selection, source, start } from "./state";
 import { select, tool, TOOLS } from "./tools";
@@ -52,16 +53,28 @@ export function Toolbar(): JSX.Element {
           </button>
         ))}
       </div>
-      <div class="buttons" role="group" aria-label="Zoom">
-        <button type="button" data-testid="zoom-in" aria-label="Closer" title="Closer" onClick={() => camera.zoom(1.4)}>+</button>
-        <button type="button" data-testid="zoom-out" aria-label="Farther" title="Farther" onClick={() => camera.zoom(1 / 1.4)}>−</button>
-        <button type="button" data-testid="zoom-home" title="The whole map" onClick={() => camera.home()}>All</button>
-      </div>
-      {selection.value.length > 0 && (
-        <button type="button" data-testid="selection-clear" onClick={() => select([])}>
-          Clear {selection.value.length} selected
-        </button>
-      )}
     </div>
+  );
+}
+
+/** In a corner of the map. */
+export function Zoom(): JSX.Element {
+  return (
+    <div class="zoom" role="group" aria-label="Zoom">
+      <button type="button" data-testid="zoom-in" aria-label="Closer" title="Closer" onClick={() => camera.zoom(1.4)}>+</button>
+      <button type="button" data-testid="zoom-out" aria-label="Farther" title="Farther" onClick={() => camera.zoom(1 / 1.4)}>−</button>
+      <button type="button" data-testid="zoom-home" title="The whole map" onClick={() => camera.home()}>All</button>
+    </div>
+  );
+}
+
+/** In another corner, so that nothing moves when something is selected. */
+export function ClearSelected(): JSX.Element | null {
+  const count = selection.value.length;
+  if (!count) return null;
+  return (
+    <button type="button" class="clear-selected" data-testid="selection-clear" onClick={() => select([])}>
+      Clear {number(count)} selected
+    </button>
   );
 }
