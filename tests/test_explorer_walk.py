@@ -600,7 +600,19 @@ def test_a_training_is_followed(browser: Any, tmp_path: Path) -> None:
     place = tmp_path / "digits"
     words = [sys.executable, "-m", "vaekit"]
     train = subprocess.Popen(
-        [*words, "train", "digits", "--time", "80s", "--quiet", "--out", str(place)], cwd=tmp_path
+        [
+            *words,
+            "train",
+            "digits",
+            "--time",
+            "60s",
+            "--set",
+            "train.patience=0",
+            "--quiet",
+            "--out",
+            str(place),
+        ],
+        cwd=tmp_path,
     )
     follow = None
     try:

@@ -22,7 +22,7 @@ async function wasm(): Promise<ArrayBuffer> {
 
 async function session(name: string): Promise<ort.InferenceSession> {
   const bytes = await (await fetched(`model/${name}.onnx`)).arrayBuffer();
-  return ort.InferenceSession.create(new Uint8Array(bytes), { executionProviders: ["wasm"] });
+  return ort.InferenceSession.create(new Uint8Array(bytes), { executionProviders: ["wasm"], logSeverityLevel: 3 });
 }
 
 const once = <Made>(make: () => Promise<Made>): (() => Promise<Made>) => {
