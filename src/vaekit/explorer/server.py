@@ -87,12 +87,12 @@ class Explorer:
         from vaekit.signals import stops
 
         with stops() as stop:
-            while self._thread.is_alive() and not stop.signum:
-                self._thread.join(0.1)
             try:
+                while self._thread.is_alive() and not stop.signum:
+                    self._thread.join(0.1)
                 self.stop()
             except KeyboardInterrupt:
-                self._server.force_exit = True
+                self._server.should_exit = self._server.force_exit = True
 
     def stop(self) -> None:
         """End the server."""
