@@ -60,7 +60,7 @@ class Explorer:
 
     @property
     def url(self) -> str:
-        """Where the page is; with the token, if there is one, where no server writes it into a log."""
+        """The address of the page; a token stands behind the #, which browsers do not send, so that no log holds it."""
         name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(self.host, self.host)
         place = f"http://{f'[{name}]' if ':' in name else name}:{self.port}/"
         return f"{place}#token={self.token}" if self.token else place
@@ -83,7 +83,7 @@ class Explorer:
         return server, thread
 
     def wait(self) -> None:
-        """Go on until SIGINT or SIGTERM comes; a second one does not wait for what is being answered."""
+        """Serve until SIGINT or SIGTERM comes, and then finish what is being answered; a second signal ends at once."""
         from vaekit.signals import stops
 
         with stops() as stop:
