@@ -17,7 +17,9 @@ from family_rows.autoregressive import Pixels
 from family_rows.diffusion import diffusion
 from family_rows.flow import Couplings
 from family_rows.gan import rounded
+from family_rows.judge import Judge
 from family_rows.shared import LEVELS, SIDE, Learner, Sets, reduced, units
+from family_rows.shown import SHOWN, failed, table
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +33,13 @@ def made() -> Sets:
 
 
 @pytest.fixture(scope="module")
-def judge(made: Sets) -> families.Judge:
-    return families.Judge(made, made.test, steps=5)
+def judge(made: Sets) -> Judge:
+    return Judge(made, made.test, steps=5)
 
 
 @pytest.mark.parametrize("name", families.MODELS)
 def test_a_model_takes_a_step_and_answers(
-    name: str, made: Sets, judge: families.Judge, monkeypatch: pytest.MonkeyPatch
+    name: str, made: Sets, judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = families.MODELS[name](0)
     before = [p.detach().clone() for p in model.net.parameters()]
@@ -49,7 +51,7 @@ def test_a_model_takes_a_step_and_answers(
     assert all(math.isfinite(value) for value in entry["figures"].values()), entry
     assert ("bits" in entry["figures"]) == (name != "gan")
     assert entry["figures"]["milliseconds"] > 0
-    assert len(entry["shown"]) == families.SHOWN * SIDE * SIDE
+    assert len(entry["shown"]) == SHOWN * SIDE * SIDE
 
 
 def test_the_clock_ends_training(made: Sets) -> None:
@@ -146,9 +148,9 @@ def test_pictures_become_levels() -> None:
 )
 def test_when_a_seed_has_failed(frechet: float, classes: float, edges: float, is_failed: bool) -> None:
     entry = {"figures": {"frechet": frechet, "classes": classes, "edges": edges}}
-    assert families.failed(entry, usual=10.0) is is_failed
+    assert failed(entry, usual=10.0) is is_failed
 
 
 def test_the_kept_results_are_those_of_the_table() -> None:
     done = families.json.loads(families.RESULTS.read_text())
-    assert families.table(done) == families.RESULTS.with_suffix(".md").read_text()
+    assert table(done) == families.RESULTS.with_suffix(".md").read_text()

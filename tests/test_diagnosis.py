@@ -249,7 +249,7 @@ def test_what_is_no_number_or_fails_is_left_out_and_raises_no_alarm(monkeypatch:
         raise DataError("E206", "rows have no likelihood.")
 
     broken.__module__ = "vaekit.diagnosis.units"
-    monkeypatch.setattr("vaekit.diagnosis.CHECKS", (broken,))
+    monkeypatch.setattr("vaekit.diagnosis.examination.CHECKS", (broken,))
     (left,) = examine(model, Vectors(2), items, items, effort=FAST)
     assert left.value is None and "could not be measured (DataError" in left.evidence
 

@@ -21,9 +21,10 @@ from vaekit.config import Config
 from vaekit.distributions import Noise
 from vaekit.errors import DataError, UsageError
 from vaekit.evaluation.likelihood import scores as evaluated
-from vaekit.explorer import maps
+from vaekit.explorer import maps, planes
 from vaekit.explorer.answers import Answers
 from vaekit.explorer.arrays import Arrays, array_at
+from vaekit.explorer.density import density
 from vaekit.explorer.facts import Explored, explored, with_map
 from vaekit.explorer.points import bounded, points, spread_out
 from vaekit.explorer.subject import Subject
@@ -320,7 +321,7 @@ def test_places_and_codes_belong_together(runs: Any) -> None:
 
 def test_principal_components_are_those_of_the_singular_values() -> None:
     codes = RNG.normal(size=(300, 6)) @ RNG.normal(size=(6, 6))
-    plane = maps.principal(codes)
+    plane = planes.principal(codes)
     _, values, directions = np.linalg.svd(codes - codes.mean(0), full_matrices=False)
     assert np.allclose(np.abs((plane.basis * directions[:2]).sum(1)), 1.0)
     shares = [f"({100 * share:.0f} %)" for share in values[:2] ** 2 / (values**2).sum()]
@@ -340,7 +341,7 @@ def test_contours_of_the_standard_normal_prior_are_circles(runs: Any) -> None:
 
 
 def test_contours_by_draws_are_those_in_closed_form() -> None:
-    plane = maps.principal(np.random.default_rng(0).normal(size=(500, 3)) * [3, 2, 1])
+    plane = planes.principal(np.random.default_rng(0).normal(size=(500, 3)) * [3, 2, 1])
     draws = np.random.default_rng(1).normal(size=(40_000, 3))
     for exact, drawn in zip(maps.normal_contours(plane), maps.drawn_contours(draws, plane), strict=True):
         middle = np.asarray(exact["lines"][0]).mean(0)
@@ -353,7 +354,7 @@ def test_density_is_that_of_the_points_and_their_posteriors() -> None:
     """Points N(0, S), posteriors of width t: q(z) on the plane is N(0, S + t² + (Scott's width)²)."""
     scale, spread, n = np.array([1.0, 2.0]), np.array([0.5, 0.1]), 60_000
     xy = np.random.default_rng(2).normal(size=(n, 2)) * scale
-    found = maps.density(xy, spread)
+    found = density(xy, spread)
     variance = scale**2 * (1 + n ** (-1 / 3)) + spread**2
     x, y = np.meshgrid(found.x, found.y)
     expected = np.exp(-0.5 * (x**2 / variance[0] + y**2 / variance[1])) / (
@@ -366,7 +367,7 @@ def test_density_is_that_of_the_points_and_their_posteriors() -> None:
 
 def test_levels_hold_their_share_of_the_points() -> None:
     xy = np.random.default_rng(3).normal(size=(4_000, 2))
-    found = maps.density(xy)
+    found = density(xy)
     for share in (0.5, 0.9, 0.99):
         level = found.level(xy, share)
         assert (found.at(xy) >= level).mean() == pytest.approx(share, abs=0.005)
@@ -387,7 +388,7 @@ def test_off_the_data_is_where_one_in_a_hundred_points_lies(runs: Any) -> None:
 
 
 def test_a_posterior_that_ignores_everything_has_a_map() -> None:
-    found = maps.density(np.zeros((50, 2)))
+    found = density(np.zeros((50, 2)))
     assert np.isfinite(found.values).all() and found.values.max() > 0
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from vaekit.explorer.application import application, page_files
 from vaekit.explorer.arrays import Arrays
 from vaekit.explorer.facts import Explored
 from vaekit.explorer.guard import CSP, HEADERS, Guard, Limits, Rules
 from vaekit.explorer.points import Points
-from vaekit.explorer.server import Explorer, application, known_hosts, page_files
+from vaekit.explorer.server import Explorer, known_hosts
 from vaekit.explorer.stage import Scene, Stage
 
 HOST, TOKEN = "127.0.0.1:8000", "0123456789abcdef0123456789abcdef"

@@ -25,7 +25,7 @@ from commands import call
 import vaekit
 from vaekit import files
 from vaekit.errors import FileError, ResourceError, UsageError
-from vaekit.explorer import maps, start
+from vaekit.explorer import planes, start
 from vaekit.explorer.arrays import array_at
 from vaekit.explorer.live import Live
 from vaekit.explorer.server import Explorer, listening
@@ -110,12 +110,12 @@ def test_a_map_that_takes_long_is_made_when_it_is_asked_for(
 ) -> None:
     asked = []
 
-    def neighboured(codes: np.ndarray) -> maps.Plane:
+    def neighboured(codes: np.ndarray) -> planes.Plane:
         asked.append(len(codes))
-        return maps.Plane("umap", "Neighbours", ("", ""), codes[:, :2].astype(float), codes.mean(0), None)
+        return planes.Plane("umap", "Neighbours", ("", ""), codes[:, :2].astype(float), codes.mean(0), None)
 
-    monkeypatch.setattr(maps, "later", lambda codes: ["umap"])
-    monkeypatch.setattr(maps, "neighboured", neighboured)
+    monkeypatch.setattr(planes, "later", lambda codes: ["umap"])
+    monkeypatch.setattr(planes, "neighboured", neighboured)
     with run.explore(browser=False, quiet=True) as server:
         before = json.loads(get(server, "facts.json"))
         assert [one["id"] for one in before["later"]] == ["umap"] and not asked

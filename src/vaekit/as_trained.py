@@ -18,7 +18,12 @@ from vaekit.prepare import held_out, labelled_items
 
 @dataclass(frozen=True)
 class AsTrained:
-    """What a run trained on and what it held out."""
+    """A run's data as the run divided them.
+
+    Attributes:
+        seen: What it trained on.
+        heldout: What it held out.
+    """
 
     seen: Items
     heldout: Items
@@ -101,7 +106,7 @@ def _divided(folder: Path, kind: Kind, source: Any, chosen: dict[str, Any]) -> A
 
 
 def _unchanged(folder: Path, found: AsTrained) -> None:
-    """As many items as in training; of others, those that were trained on would count as held out.
+    """See to it that there are as many items as in training: else some of those trained on would count as held out.
 
     Raises:
         DataError: E201, there are more or fewer.

@@ -213,12 +213,15 @@ def plain(text: Any) -> str:
         >>> print(plain("a|b <script>\\n# c"))
         a\\|b \\<script\\> # c
     """
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())[:400]
+    line = _one_line(text)[:400]
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", line)
 
 
 def code(text: Any) -> str:
     """Any text as it may stand between two backticks."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split()).replace(
-        "`", "'"
-    )[:400]
+    return _one_line(text).replace("`", "'")[:400]
+
+
+def _one_line(text: Any) -> str:
+    """Printable letters alone, with one space wherever there was anything else."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -69,8 +70,6 @@ class WeightsAndBiases:
     """A run of the project that WANDB_PROJECT names, or `vaekit`; WANDB_MODE=offline sends nothing."""
 
     def __init__(self, path: Path, choices: Record) -> None:
-        import os
-
         import wandb
 
         project = os.environ.get("WANDB_PROJECT", "vaekit")
@@ -159,8 +158,8 @@ class Tracking:
         self.trackers.clear()
 
     @contextlib.contextmanager
-    def _spared(self, name: str) -> Any:
-        """Whatever a tracker does, training goes on, and standard output stays what was asked for."""
+    def _spared(self, name: str) -> Iterator[None]:
+        """Inside, a tracker that fails is given up and training goes on; what it prints goes to standard error."""
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 yield

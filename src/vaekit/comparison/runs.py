@@ -12,15 +12,8 @@ from typing import Any
 from vaekit import files
 from vaekit.errors import FileError
 
-NO_CHOICE = (
-    "source",
-    "seed",
-)  # what was pointed at is told apart by its fingerprint; seeds are what is averaged
-OF_DATA = (
-    "val",
-    "image_size",
-    "patch",
-)  # choices of a configuration that make other items of the same source
+NO_CHOICE = ("source", "seed")  # the fingerprint tells sources apart, and means are taken over seeds
+OF_DATA = ("val", "image_size", "patch")  # options that make other items of the same source
 
 
 @dataclass(frozen=True)

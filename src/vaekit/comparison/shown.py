@@ -143,21 +143,19 @@ def spread(figure: Interval | None) -> str:
     if figure is None:
         return UNKNOWN
     if not figure.half:
-        size = abs(figure.mean)
-        digits = (
-            0
-            if float(figure.mean).is_integer()
-            else 0
-            if size >= 1e4
-            else 1
-            if size >= 1e3
-            else 2
-            if size >= 10
-            else 3
-        )
+        digits = _digits(float(figure.mean))
         return f"{figure.mean:.{digits}f}"
     digits = min(6, max(0, 1 - math.floor(math.log10(figure.half))))
     return f"{figure.mean:.{digits}f} ± {figure.half:.{digits}f}"
+
+
+def _digits(value: float) -> int:
+    """How many digits after the point a figure without an interval is shown with: about four in all."""
+    if value.is_integer() or abs(value) >= 1e4:
+        return 0
+    if abs(value) >= 1e3:
+        return 1
+    return 2 if abs(value) >= 10 else 3
 
 
 def _lettered(found: Comparison) -> bool:
@@ -174,10 +172,7 @@ def _titles(names: list[str]) -> str:
 
 def _word(value: Any) -> str:
     """A choice as one short line."""
-    text = (
-        {None: "auto", True: "yes", False: "no"}[value]
-        if value is None or isinstance(value, bool)
-        else str(value)
-    )
+    words = {None: "auto", True: "yes", False: "no"}
+    text = words[value] if value is None or isinstance(value, bool) else str(value)
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= 40 else line[:39] + "…"

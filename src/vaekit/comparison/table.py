@@ -22,7 +22,7 @@ class Row:
     """Runs that differ in their seed alone.
 
     Attributes:
-        runs: They.
+        runs: Those runs, a seed once.
         data: Index of the data they are on.
         choices: Where rows differ, what was chosen here.
         figures: Means and intervals over the seeds.

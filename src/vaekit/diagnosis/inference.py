@@ -8,6 +8,9 @@ Wiseman, Miller, Sontag, Rush (2018), Semi-amortized variational autoencoders, a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,9 +30,12 @@ DRAWS, MEASURED = 2, 16  # of each posterior: in a step, and to measure by
 LR = 0.05
 TITLE, THRESHOLD = "the encoder finds the posterior", f"gap above {SHARE:.0%} of the rate and {NATS:g} nat"
 
+# what posteriors are made of, condition, noise → the decoder's state, and the rate
+Drawn = Callable[[Any, Tensor | None, Noise], tuple[Any, Tensor]]
+
 
 def inference(subject: Subject) -> Finding:
-    """Nats of the (weighted) ELBO that are gained when each item's posterior is improved by itself."""
+    """Nats of the ELBO, weighed as in training, that are gained when each item's posterior is improved by itself."""
     beta = subject.beta
     if not subject.model.bottleneck.stochastic or subject.model.bottleneck.discrete:
         return left_out(
@@ -39,11 +45,9 @@ def inference(subject: Subject) -> Finding:
         return left_out(
             "inference", TITLE, THRESHOLD, "training weighed the ELBO's two sides in a way of its own."
         )
-    found = [gap(subject.model, b, beta, subject.effort.steps) for b in _batches(subject)]
-    gained, rate = (
-        float(torch.cat([g for g, _ in found]).mean()),
-        float(torch.cat([r for _, r in found]).mean()),
-    )
+    batches = subject.chunks(subject.some(subject.seen, subject.effort.refined))
+    found = [gap(subject.model, batch, beta, subject.effort.steps) for batch in batches]
+    gained, rate = (float(torch.cat(side).mean()) for side in zip(*found, strict=True))
     limit = max(NATS, SHARE * beta * rate)
     alarm = gained > limit
     said = (
@@ -53,10 +57,6 @@ def inference(subject: Subject) -> Finding:
     return Finding(
         "inference", TITLE, gained, THRESHOLD, alarm, f"{said}.", _cure(subject) if alarm else None
     )
-
-
-def _batches(subject: Subject) -> list[Batch]:
-    return subject.chunks(subject.some(subject.seen, subject.effort.refined))
 
 
 def gap(
@@ -74,24 +74,68 @@ def gap(
     Returns:
         Gain (B,) of −distortion − β rate, and rate (B,), in nats.
     """
-    bottleneck: Any = model.bottleneck
     with torch.no_grad():
-        h = model.features(batch.x, batch.c, batch.mask)
-        plain = type(bottleneck) is Variational and type(bottleneck.posterior(h)) is Normal
-        start = _gaussian(bottleneck.posterior(h)) if plain else h
-    improved = _improved(model, batch, start, plain, beta, steps, lr)
+        start, drawn = _start(model, batch)
+    cost = _Cost(model, batch, beta, drawn)
+    improved = _improved(cost, start, steps, lr)
     with torch.no_grad():
-        before, rate = _sides(model, batch, start, plain, beta, Noise(0, "diagnosis: gap"), MEASURED)
-        after, _ = _sides(model, batch, improved, plain, beta, Noise(0, "diagnosis: gap"), MEASURED)
+        before, rate = cost(start, Noise(0, "diagnosis: gap"), MEASURED)
+        after, _ = cost(improved, Noise(0, "diagnosis: gap"), MEASURED)
     return _means(before - after, MEASURED), _means(rate, MEASURED)
 
 
-def _gaussian(q: Normal) -> dict[str, Tensor]:
-    return {"loc": q.loc, "log_scale": q.scale.log()}
+@dataclass(frozen=True)
+class _Cost:
+    """What items cost as a function of the numbers that their posteriors are made of.
+
+    Attributes:
+        model: With a stochastic bottleneck.
+        batch: B items.
+        beta: Weight of the rate.
+        drawn: Those numbers, condition and noise → the decoder's state and the rate.
+    """
+
+    model: VAE
+    batch: Batch
+    beta: float
+    drawn: Drawn
+
+    def __call__(self, own: Any, noise: Noise, draws: int) -> tuple[Tensor, Tensor]:
+        """distortion + β rate, and rate, (B · draws,) each."""
+        x, c, mask = (repeat(t, draws) for t in (self.batch.x, self.batch.c, self.batch.mask))
+        state, rate = self.drawn(repeat(own, draws), c, noise)
+        distortion = -right(log_prob(self.model.likelihood(state, c), x, mask))
+        return distortion + self.beta * rate, rate
 
 
-def _improved(model: VAE, batch: Batch, start: Any, plain: bool, beta: float, steps: int, lr: float) -> Any:
-    """Posterior parameters, or the encoder's features where there are none to take hold of, gone up the ELBO."""
+def _start(model: VAE, batch: Batch) -> tuple[Any, Drawn]:
+    """What is to be improved, as the encoder gives it, and how codes are drawn from it.
+
+    Mean and scale of a Gaussian posterior; the encoder's features where there is no such posterior.
+    """
+    bottleneck: Any = model.bottleneck
+    h = model.features(batch.x, batch.c, batch.mask)
+    q = bottleneck.posterior(h) if type(bottleneck) is Variational else None
+    if type(q) is not Normal:
+        return h, partial(_of_features, bottleneck)
+    return {"loc": q.loc, "log_scale": q.scale.log()}, partial(_of_gaussian, bottleneck)
+
+
+def _of_gaussian(bottleneck: Any, own: Any, c: Tensor | None, noise: Noise) -> tuple[Any, Tensor]:
+    q = Normal(own["loc"], own["log_scale"].exp(), validate_args=False)
+    z = q.loc + q.scale * noise.normal(q.loc.shape, q.loc)
+    p = bottleneck.prior(c)
+    known = kl(q, p)
+    return z, right(known) if known is not None else right(q.log_prob(z)) - right(p.log_prob(z))
+
+
+def _of_features(bottleneck: Any, own: Any, c: Tensor | None, noise: Noise) -> tuple[Any, Tensor]:
+    state, latents = bottleneck(own, c, noise=noise)
+    return state, torch.stack([right(latent.kl) for latent in latents]).sum(0)
+
+
+def _improved(cost: _Cost, start: Any, steps: int, lr: float) -> Any:
+    """The numbers that posteriors are made of, after some steps of Adam against their cost."""
     leaves: list[Tensor] = []
 
     def leaf(t: Tensor) -> Tensor:
@@ -103,7 +147,7 @@ def _improved(model: VAE, batch: Batch, start: Any, plain: bool, beta: float, st
     with torch.enable_grad():
         for step in range(steps):
             optimizer.param_groups[0]["lr"] = lr * (1 - step / steps)
-            loss, _ = _sides(model, batch, own, plain, beta, Noise(0, "diagnosis: improve", step), DRAWS)
+            loss, _ = cost(own, Noise(0, "diagnosis: improve", step), DRAWS)
             gradients = torch.autograd.grad(loss.sum(), leaves, allow_unused=True)
             for t, gradient in zip(leaves, gradients, strict=True):
                 t.grad = None if gradient is None else gradient.nan_to_num(0.0, 0.0, 0.0)
@@ -111,28 +155,8 @@ def _improved(model: VAE, batch: Batch, start: Any, plain: bool, beta: float, st
     return each(own, Tensor.detach)
 
 
-def _sides(
-    model: VAE, batch: Batch, own: Any, plain: bool, beta: float, noise: Noise, draws: int
-) -> tuple[Tensor, Tensor]:
-    """distortion + β rate, and rate, (B · draws,) each."""
-    x, c, mask = (repeat(t, draws) for t in (batch.x, batch.c, batch.mask))
-    own = repeat(own, draws)
-    bottleneck: Any = model.bottleneck
-    if plain:
-        q = Normal(own["loc"], own["log_scale"].exp(), validate_args=False)
-        z = q.loc + q.scale * noise.normal(q.loc.shape, q.loc)
-        p = bottleneck.prior(c)
-        known = kl(q, p)
-        rate = right(known) if known is not None else right(q.log_prob(z)) - right(p.log_prob(z))
-        state = z
-    else:
-        state, latents = bottleneck(own, c, noise=noise)
-        rate = torch.stack([right(latent.kl) for latent in latents]).sum(0)
-    distortion = -right(log_prob(model.likelihood(state, c), x, mask))
-    return distortion + beta * rate, rate
-
-
 def _means(values: Tensor, draws: int) -> Tensor:
+    """Mean over the draws of each item, (B · draws,) → (B,)."""
     return values.double().view(-1, draws).mean(1)
 
 

@@ -10,9 +10,7 @@ from vaekit.diagnosis.finding import Finding
 from vaekit.diagnosis.subject import Subject
 
 RATE = 1e4  # nats; a rate above it, and above the number of values of an item, is none that a model needs
-SPIKE = (
-    100.0  # times the median, of all and of those before, that gradients may be long between two evaluations
-)
+SPIKE = 100.0  # times the usual length of gradients, from which on they leap
 TITLE = "numbers are sound"
 
 
@@ -48,7 +46,7 @@ def _spikes(subject: Subject) -> list[str]:
     known = [(r["step"], r["gradient_norm"]) for r in subject.records if r.get("gradient_norm") is not None]
     if len(known) < 4:
         return []
-    usual = median(norm for _, norm in known[1:])
+    usual = median(norm for _, norm in known[1:])  # of all, and below of those before as well
     for place in range(2, len(known)):
         step, norm = known[place]
         most = max(usual, median(norm for _, norm in known[1:place]), 1e-300)

@@ -15,7 +15,8 @@ from vaekit.data.checks import finite
 from vaekit.errors import DataError, UsageError
 from vaekit.evaluation.units import log_volume
 from vaekit.explorer import reading
-from vaekit.explorer.facts import SAMPLES, Explored, by_draws, held_against
+from vaekit.explorer.facts import SAMPLES, Explored
+from vaekit.explorer.heldout import heldout_scores, scored_by_draws
 from vaekit.explorer.points import bounded
 from vaekit.explorer.subject import Subject
 from vaekit.uses.maps import pictures
@@ -33,7 +34,7 @@ class Answers:
 
     def __init__(self, subject: Subject, explored: Explored) -> None:
         self.subject, self.points = subject, explored.points
-        self.heldout = held_against(subject, explored.points)
+        self.heldout = heldout_scores(subject, explored.points)
 
     def decode(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Codes as items."""
@@ -113,7 +114,7 @@ class Answers:
         if not len(self.heldout):
             return None
         subject, score = self.subject, centred
-        if by_draws(subject, self.points):
+        if scored_by_draws(subject, self.points):
             found = operations.score(subject.model, batch.x, batch.c, batch.mask)
             score = float(found - log_volume(subject.model, subject.kind, batch))
         return float(operations.p_values([score], self.heldout)[0])

@@ -124,7 +124,7 @@ def check_head(scope: Scope, rules: Rules) -> None:
     """Hold a request's line and headers against the rules.
 
     Raises:
-        Refused: In the order in which it is looked at.
+        Refused: The first rule that is broken, in the order Host, Origin, token, form.
     """
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     host = check_host(valued(headers, b"host"), allowed(rules.hosts, scope))

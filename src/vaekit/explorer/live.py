@@ -14,7 +14,8 @@ from typing import Any
 from vaekit import as_trained, files
 from vaekit.errors import FileError, UsageError, VaekitError
 from vaekit.explorer.arrays import Arrays
-from vaekit.explorer.facts import VERSION, Explored, created_by, explored, short
+from vaekit.explorer.colouring import short
+from vaekit.explorer.facts import VERSION, Explored, created_by, explored
 from vaekit.explorer.points import Points
 from vaekit.explorer.stage import Scene, Stage
 from vaekit.explorer.subject import Subject, opened

@@ -1,197 +1,34 @@
-"""The explorer's server: the page, the facts, and what the page asks of the model, behind the guard.
-
-No path of a client ever reaches the file system: the page's files are read once, at the start, and looked up by name.
-"""
+"""The explorer's server: a thread that listens on a socket, with the application behind the guard."""
 
 from __future__ import annotations
 
 import errno
-import json
 import secrets
 import socket
-import sys
 import threading
 import warnings
-from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
-from importlib import resources
 from typing import Any
 
-from vaekit.errors import DataError, ResourceError, VaekitError
-from vaekit.explorer.answers import Answers
-from vaekit.explorer.guard import App, Guard, Limits, Rules
+from vaekit.errors import ResourceError
+from vaekit.explorer.application import application, page_files
+from vaekit.explorer.guard import Guard, Limits, Rules
 from vaekit.explorer.stage import Stage
-from vaekit.explorer.worker import Worker
-from vaekit.files import finite
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-TYPES = {
-    "html": "text/html; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "mjs": "text/javascript; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "json": "application/json",
-    "svg": "image/svg+xml",
-    "png": "image/png",
-    "ico": "image/x-icon",
-    "wasm": "application/wasm",
-    "woff2": "font/woff2",
-    "txt": "text/plain; charset=utf-8",
-}
-JSON = "application/json"
-Answer = Callable[[dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
-MISSING = "there is nothing of this name."
-UNBUILT = b"<!doctype html><title>vaekit</title><p>The page was not built: npm run build in web/.</p>\n"
 
 
-class Missing(Exception):
-    """There is nothing that could answer."""
-
-
-def page_files() -> dict[str, tuple[bytes, str]]:
-    """The files of the page as they were shipped: path below the address → content and type."""
-    found: dict[str, tuple[bytes, str]] = {}
-    _collect(resources.files("vaekit.explorer") / "page", "/", found)
-    found.setdefault("/index.html", (UNBUILT, TYPES["html"]))
-    return {"/": found["/index.html"], **found}
-
-
-def _collect(place: Any, above: str, found: dict[str, tuple[bytes, str]]) -> None:
-    for entry in place.iterdir() if place.is_dir() else ():
-        if entry.is_dir():
-            _collect(entry, f"{above}{entry.name}/", found)
-        elif entry.name.rpartition(".")[2] in TYPES:
-            found[above + entry.name] = (entry.read_bytes(), TYPES[entry.name.rpartition(".")[2]])
-
-
-def application(stage: Stage, files: Mapping[str, tuple[bytes, str]]) -> App:
-    """What stands behind the guard.
-
-    Args:
-        stage: What is shown.
-        files: The page's files, by path.
-    """
-    web = needed()
-    model, disk, slow = Worker(_alone), Worker(), Worker()
-
-    async def page(request: Any, error: Any = None) -> Any:
-        entry = files.get(request.scope["path"]) if request.method in ("GET", "HEAD") else None
-        return _failed(404, MISSING) if entry is None else web.Response(entry[0], media_type=entry[1])
-
-    async def facts(request: Any) -> Any:
-        return web.Response(stage.scene.explored.json, media_type=JSON)
-
-    async def arrays(request: Any) -> Any:
-        return web.Response(stage.scene.explored.content, media_type="application/octet-stream")
-
-    async def live(told: dict[str, Any]) -> dict[str, Any]:
-        if not stage.live:
-            raise Missing(MISSING)
-        return await disk.done(lambda: stage.news(told.get("after", 0)))
-
-    def answers() -> Answers:
-        if stage.scene.answers is None:
-            raise Missing("there is no model yet.")
-        return stage.scene.answers
-
-    async def decode(told: dict[str, Any]) -> dict[str, Any]:
-        about = answers()
-        return await model.done(lambda: about.decode(told))
-
-    async def encode(told: dict[str, Any]) -> dict[str, Any]:
-        about = answers()
-        return await model.done(lambda: about.encode(told))
-
-    async def path(told: dict[str, Any]) -> dict[str, Any]:
-        about = answers()
-        way = await model.done(lambda: about.path(told))
-        # one by one, so that other questions come in between
-        return way.told([await model.done(partial(way.nll, i)) for i in range(len(way))])
-
-    async def draw(told: dict[str, Any]) -> dict[str, Any]:
-        await slow.done(lambda: stage.draw(str(told.get("id"))))
-        return {}  # the facts have it now
-
-    def question(answer: Answer) -> Any:
-        async def answered(request: Any) -> Any:
-            return await _answered(request, answer)
-
-        return web.Route(f"/api/{answer.__name__}", answered, methods=["POST"])
-
-    routes = [
-        web.Route("/facts.json", facts),
-        web.Route("/arrays.bin", arrays),
-        *map(question, (decode, encode, path, live, draw)),
-    ]
-    app = web.Starlette(routes=routes, exception_handlers={404: page})
-    app.router.redirect_slashes = False
-    return app
-
-
-def _alone() -> None:
-    """One core for this thread: on few rows, threads that wait for each other take longer than one that does it all."""
-    import torch
-
-    torch.set_num_threads(1)
-
-
-async def _answered(request: Any, answer: Answer) -> Any:
-    """The answer to a question, or why there is none."""
-    try:
-        return _json(200, finite(await answer(parsed(await request.body()))))
-    except Missing as error:
-        return _failed(404, str(error))
-    except VaekitError as error:
-        return _failed(422, error.message, error.code, error.hint)
-    except Exception as error:  # ours; the page and the others go on
-        print(f"explorer: {type(error).__name__}: {error}", file=sys.stderr)
-        return _failed(500, "this could not be computed.")
-
-
-def _failed(status: int, message: str, code: str = "", hint: str = "") -> Any:
-    return _json(status, {"error": {"code": code or f"H{status}", "message": message, "hint": hint}})
-
-
-def _json(status: int, value: Any) -> Any:
-    body = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return needed().Response(body, status_code=status, media_type=JSON)
-
-
-def parsed(body: bytes) -> dict[str, Any]:
-    """The JSON object that was sent.
+def check_installed() -> None:
+    """See to it that what the server is built on is there.
 
     Raises:
-        DataError: E212, it is none.
+        ResourceError: E404, Starlette or uvicorn is not installed.
     """
     try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        raise DataError("E212", "the body is not JSON.") from None
-    if not isinstance(told, dict):
-        raise DataError("E212", "a JSON object is expected.")
-    return told
-
-
-def needed() -> Any:
-    """The parts of Starlette, if it and uvicorn are installed.
-
-    Raises:
-        ResourceError: E404, one is not.
-    """
-    try:
+        import starlette.applications  # noqa: F401
         import uvicorn  # noqa: F401
-        from starlette import applications, responses, routing
     except ImportError:
         hint = "pip install 'vaekit[web]'"
         raise ResourceError("E404", "the explorer needs starlette and uvicorn.", hint=hint) from None
-
-    class Parts:
-        Starlette, Response, Route = applications.Starlette, responses.Response, routing.Route
-
-    return Parts
-
-
-# ---------------------------------------------------------------------- listening
 
 
 class Explorer:
@@ -211,7 +48,7 @@ class Explorer:
         port: int = 0,
         limits: Limits | None = None,
     ) -> None:
-        needed()
+        check_installed()
         self.host, self.limits = host, limits or Limits()
         self.socket = listening(host, port)
         self.port = int(self.socket.getsockname()[1])
@@ -223,7 +60,7 @@ class Explorer:
 
     @property
     def url(self) -> str:
-        """Where the page is; with the token, if there is one, where no server writes it into a log."""
+        """The address of the page; a token stands behind the #, which browsers do not send, so that no log holds it."""
         name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(self.host, self.host)
         place = f"http://{f'[{name}]' if ':' in name else name}:{self.port}/"
         return f"{place}#token={self.token}" if self.token else place
@@ -246,16 +83,16 @@ class Explorer:
         return server, thread
 
     def wait(self) -> None:
-        """Go on until SIGINT or SIGTERM comes; a second one does not wait for what is being answered."""
+        """Serve until SIGINT or SIGTERM comes, and then finish what is being answered; a second signal ends at once."""
         from vaekit.signals import stops
 
         with stops() as stop:
-            while self._thread.is_alive() and not stop.signum:
-                self._thread.join(0.1)
             try:
+                while self._thread.is_alive() and not stop.signum:
+                    self._thread.join(0.1)
                 self.stop()
             except KeyboardInterrupt:
-                self._server.force_exit = True
+                self._server.should_exit = self._server.force_exit = True
 
     def stop(self) -> None:
         """End the server."""

@@ -49,7 +49,7 @@ def site(
         hint = "npm run build in web/, or pip install --force-reinstall vaekit"
         raise ResourceError("E404", "the explorer's page was not built in this installation.", page, hint)
     told = explored(subject, source="static", most=MOST, room=ROOM)
-    for one in told.facts["later"]:  # nobody could be asked for it later
+    for one in told.facts["later"]:  # without a server there is nobody to make it later
         said(f"{one['name']}: up to minutes the first time")
         told = with_map(told, subject, one["id"])
     items = told.points.items if heldout is None else heldout

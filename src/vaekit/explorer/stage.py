@@ -42,7 +42,7 @@ class Stage:
         self.scene = scene
 
     def news(self, after: int) -> dict[str, Any]:
-        """What a training has written since; nothing here, where none goes on."""
+        """What a training has written since; only `Live` has one, and `live` says so."""
         raise NotImplementedError
 
     def draw(self, name: str) -> None:
@@ -59,7 +59,7 @@ class Stage:
             self.scene = replace(scene, explored=made)
 
     def close(self) -> None:
-        """Nothing more is going to be asked."""
+        """End what goes on behind the scene; nothing is asked after this."""
 
     def __enter__(self) -> Self:
         return self

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vaekit.explorer.facts import Explored, explored
 from vaekit.explorer.live import Live
-from vaekit.explorer.server import Explorer, needed, warn_open
+from vaekit.explorer.server import Explorer, check_installed, warn_open
 from vaekit.explorer.stage import Scene, Stage
 from vaekit.explorer.subject import Subject
 from vaekit.progress import Line, say
@@ -23,7 +23,7 @@ def explore(subject: Subject, host: str, port: int, browser: bool = True, quiet:
         subject: The run.
         host, port, browser, quiet: As of `Run.explore`.
     """
-    needed()  # said before anything is computed
+    check_installed()  # said before anything is computed
     return _served(Stage(Scene.of(subject, _gathered(subject, quiet))), host, port, browser, quiet)
 
 
@@ -34,7 +34,7 @@ def follow(path: str | Path, host: str, port: int, browser: bool = True, quiet: 
         path: The run folder; it may have no model yet.
         host, port, browser, quiet: As of `Run.explore`.
     """
-    needed()
+    check_installed()
     return _served(Live(Path(path)).start(), host, port, browser, quiet)
 
 

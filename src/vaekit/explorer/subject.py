@@ -100,7 +100,7 @@ def opened(path: Path) -> Subject:
     """A run folder, or the model folder in one, as what is explored.
 
     Raises:
-        FileError: It is none, is damaged, or has no model yet.
+        FileError: It is not a run or model folder, it is damaged, or it has no model yet.
     """
     place = path / "model" if (path / "model").is_dir() else path
     model, kind, about = persistence.load(place)
