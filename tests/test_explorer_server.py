@@ -216,11 +216,12 @@ def test_a_training_is_followed_from_its_first_line_to_its_end(run: vaekit.Run, 
     with Live(training) as live, Explorer(live) as server:
         facts = json.loads(get(server, "facts.json"))
         assert facts["live"] and facts["points"]["count"] == 0 and facts["preset"] == "vae"
+        assert facts["edition"] == 0
         assert ask(server, "live", after=0) == {
             "records": [],
             "line": 0,
             "status": "running",
-            "facts_version": 0,
+            "edition": 0,
         }
         with pytest.raises(urllib.error.HTTPError) as refused:
             ask(server, "decode", codes=[[0.0]])
@@ -232,9 +233,9 @@ def test_a_training_is_followed_from_its_first_line_to_its_end(run: vaekit.Run, 
         assert ask(server, "live", after=2)["records"] == []
         shutil.copytree(run.path / "model", training / "model")
         assert live.look() and not live.look()
-        assert ask(server, "live", after=2)["facts_version"] == 1
+        assert ask(server, "live", after=2)["edition"] == 1
         facts = json.loads(get(server, "facts.json"))
-        assert facts["points"]["count"] == 60 and facts["live"]
+        assert facts["points"]["count"] == 60 and facts["live"] and facts["edition"] == 1
         assert ask(server, "decode", codes=[[0.0] * 3])["items"]
         told = files.read_json(training / "run.json")
         files.write_json(training / "run.json", {**told, "status": "finished"})

@@ -15,6 +15,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -597,27 +598,23 @@ def test_names_and_labels_are_never_run(browser: Any, tmp_path: Path) -> None:
 
 
 def test_a_training_is_followed(browser: Any, tmp_path: Path) -> None:
+    """The training stands still while the page is looked at, so that a slow machine sees the same."""
     place = tmp_path / "digits"
     words = [sys.executable, "-m", "vaekit"]
-    train = subprocess.Popen(
-        [
-            *words,
-            "train",
-            "digits",
-            "--time",
-            "60s",
-            "--set",
-            "train.patience=0",
-            "--quiet",
-            "--out",
-            str(place),
-        ],
-        cwd=tmp_path,
-    )
+    chosen = ["--steps", "3000", "--set", "train.patience=0", "--quiet", "--out", str(place)]
+    train = subprocess.Popen([*words, "train", "digits", *chosen], cwd=tmp_path)
     follow = None
+
+    def until(name: str) -> None:
+        """Let the training go on until a file is there."""
+        train.send_signal(signal.SIGCONT)
+        while not (place / name).is_file():
+            assert train.poll() is None
+            time.sleep(0.05)
+        train.send_signal(signal.SIGSTOP)
+
     try:
-        while not (place / "metrics.jsonl").is_file() and train.poll() is None:
-            time.sleep(0.2)
+        until("metrics.jsonl")
         follow = subprocess.Popen(
             [*words, "explore", str(place), "--live", "--no-browser"],
             stderr=subprocess.PIPE,
@@ -634,10 +631,12 @@ def test_a_training_is_followed(browser: Any, tmp_path: Path) -> None:
         page.wait_for_selector("[data-testid^=curve-]", timeout=60_000)
         if SHOTS:
             page.screenshot(path=SHOTS / "live.png", full_page=True)
-        page.wait_for_selector("[data-testid=map]", timeout=75_000)
-        assert train.poll() is None, "the map came only after the training"
+        until("model/MANIFEST.json")
+        page.wait_for_selector("[data-testid=map]", timeout=60_000)
+        page.locator("[data-testid=live-status]", has_text="running").wait_for(timeout=60_000)
         if SHOTS:
             page.screenshot(path=SHOTS / "live-map.png", full_page=True)
+        train.send_signal(signal.SIGCONT)
         assert train.wait() == 0
         page.locator("[data-testid=live-status]", has_text="complete").wait_for(timeout=60_000)
         if SHOTS:
@@ -646,6 +645,7 @@ def test_a_training_is_followed(browser: Any, tmp_path: Path) -> None:
     finally:
         for process in (train, follow):
             if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGCONT)
                 process.terminate()
                 process.wait()
             if process is follow and follow is not None:

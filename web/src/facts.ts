@@ -101,6 +101,8 @@ export interface Facts {
   version: number;
   source: "server" | "static";
   live: boolean;
+  /** Of a live run: how many models it had saved. */
+  edition?: number;
   title: string;
   preset: string;
   kind: string;

@@ -8,7 +8,7 @@ import "uplot/dist/uPlot.min.css";
 import { number } from "./numbers";
 import { curvesOf, type Curve } from "./records";
 import { load, type News } from "./source";
-import { attempt, source, start } from "./state";
+import { attempt, run, source, start } from "./state";
 import { theme, themed } from "./theme";
 import { useWidth } from "./width";
 
@@ -17,22 +17,21 @@ const AFTERWARDS = 15_000; // once it has ended: it may be resumed
 const records = signal<News["records"]>([]);
 const status = signal("");
 
-async function news(known: { line: number; version: number }): Promise<void> {
+async function news(known: { line: number }): Promise<void> {
   const found = await attempt("live", () => source.value!.live(known.line));
   if (!found) return;
   if (found.records.length) records.value = [...records.value, ...found.records];
   known.line = found.line;
   status.value = found.status;
-  if (known.version >= 0 && found.facts_version !== known.version) {
+  if (found.edition !== run.value?.facts.edition) {
     const loaded = await attempt("live", load);
     if (loaded) start(loaded, source.value!);
   }
-  known.version = found.facts_version;
 }
 
 export function LiveView(): JSX.Element {
   useEffect(() => {
-    const known = { line: 0, version: -1 };
+    const known = { line: 0 };
     records.value = [];
     let stopped = false;
     const tick = async (): Promise<void> => {

@@ -22,7 +22,8 @@ export interface News {
   records: Record<string, unknown>[];
   line: number;
   status: string;
-  facts_version: number;
+  /** Which of the models that the training has saved the facts are of; those of a page may be older. */
+  edition: number;
 }
 
 export type Condition = number | null;
@@ -52,11 +53,14 @@ export interface Loaded {
   bytes: ArrayBuffer;
 }
 
-/** `facts.json` and `arrays.bin`, beside the page. */
+/** `facts.json` and `arrays.bin`, beside the page; both of one model, where a training saves one after the other. */
 export async function load(): Promise<Loaded> {
-  const facts = (await (await fetched("facts.json")).json()) as Facts;
-  return { facts, bytes: await (await fetched("arrays.bin")).arrayBuffer() };
+  const facts = await told();
+  const bytes = await (await fetched("arrays.bin")).arrayBuffer();
+  return facts.live && (await told()).edition !== facts.edition ? load() : { facts, bytes };
 }
+
+const told = async (): Promise<Facts> => (await fetched("facts.json")).json();
 
 export async function fetched(url: string, init: RequestInit = {}): Promise<Response> {
   const answer = await fetch(url, { ...init, headers: { ...credentials(), ...init.headers }, cache: "no-store" });

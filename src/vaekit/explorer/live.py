@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,9 @@ class Live(Stage):
             made = explored(subject, live=True, most=POINTS, divided=self._data(subject))
         except Exception:
             return False  # it changed in this moment, or its weights are out of bounds: at the next look
-        self.scene = Scene.of(subject, made)
         self._seen, self.version = stamp, self.version + 1
+        made = replace(made, facts={**made.facts, "edition": self.version})
+        self.scene = Scene.of(subject, made)
         return True
 
     def _data(self, subject: Subject) -> as_trained.AsTrained | None:
@@ -102,7 +104,7 @@ class Live(Stage):
             "records": [record for record in map(_record, chosen) if record is not None],
             "line": after + len(chosen),
             "status": _status(self.path),
-            "facts_version": self.version,
+            "edition": self.version,
         }
 
 
@@ -119,9 +121,9 @@ def waiting(path: Path) -> Explored:
     }
     preset = as_trained.options(path).get("preset")
     facts = {
-        "version": VERSION, "source": "server", "live": True, "title": short(path.name), "preset": str(preset or ""),
-        "kind": "", "objective": "", "metrics": {}, "latent": 0, "discrete": False, "labels": [], "conditional": False,
-        "nll": "", "score": "", "created_by": created_by(), "dims": [],
+        "version": VERSION, "source": "server", "live": True, "edition": 0, "title": short(path.name),
+        "preset": str(preset or ""), "kind": "", "objective": "", "metrics": {}, "latent": 0, "discrete": False,
+        "labels": [], "conditional": False, "nll": "", "score": "", "created_by": created_by(), "dims": [],
         "points": {**points, "shown": {"count": 0}, "sampled": "there is no model yet"},
         "maps": [], "later": [], "reading": {"form": "cells", "columns": []}, "heldout": arrays.add([], "f4"),
     }  # fmt: skip
