@@ -324,6 +324,7 @@ def sick(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "preset": "beta_vae",
         "beta": 1_000,
         "steps": 200,
+        "patience": 0,  # how often it is evaluated, and so when it could stop early, is the clock's
         "latent": 2,
         "reference": False,
     }

@@ -231,7 +231,7 @@ def test_likelihoods_along_a_path_are_importance_sampled(runs: Any) -> None:
     # against many more draws: near
     better = -(log_likelihood(model, batch.x, samples=5_000) + kind.log_volume(batch))
     assert np.allclose(expected, better, atol=0.5)
-    assert "importance sampling of 64 draws" in run.facts["nll"]
+    assert "importance sampling with 64 draws" in run.facts["nll"]
 
 
 def test_a_condition_changes_what_is_decoded(runs: Any) -> None:
@@ -483,7 +483,7 @@ def test_columns_of_a_table_are_its_cells(runs: Any) -> None:
 def test_without_the_data_points_are_draws_of_the_model() -> None:
     subject, _ = made("vectors")
     found = explored(subject)
-    assert "draws of the model" in found.facts["points"]["sampled"]
+    assert "draws from the model: " in found.facts["points"]["sampled"]
     assert found.facts["points"]["shown"]["count"] == found.facts["points"]["count"] == 1_000
     assert Answers(subject, found).encode({"item": {"index": 0}})["p_value"] <= 1
 

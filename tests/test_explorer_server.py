@@ -188,7 +188,7 @@ def test_without_the_data_the_map_is_of_what_the_folder_keeps(run: vaekit.Run, t
     moved = vaekit.open(tmp_path / "moved")
     with moved.explore(browser=False, quiet=True) as found:
         facts, content = json.loads(get(found, "facts.json")), get(found, "arrays.bin")
-    assert "codes that the model folder keeps" in facts["points"]["sampled"]
+    assert "codes kept with the model: the data" in facts["points"]["sampled"]
     assert (
         facts["points"]["count"] == 60 and facts["points"]["shown"] == {"count": 0} and "items" not in facts
     )

@@ -45,8 +45,8 @@ def source_of(folder: Path) -> str:
     told = str((facts.get("data") or {}).get("path") or options(folder).get("source") or "array")
     if told == "digits" or (told != "array" and Path(told).exists()):
         return told
-    what = "was an array" if told == "array" else f"({told}) is not to be found from here"
-    message = f"what this run was trained on {what}."
+    what = "were an array in memory" if told == "array" else f"({told}) are not to be found from here"
+    message = f"the data that this run was trained on {what}."
     raise DataError("E201", message, where=folder, hint="name it: vaekit COMMAND RUN SOURCE")
 
 
@@ -116,7 +116,9 @@ def _unchanged(folder: Path, found: AsTrained) -> None:
     then: list[Any] = [known.get("count"), known.get("heldout")]
     now = [len(found.seen), len(found.heldout)]
     if all(isinstance(count, int) for count in then) and then != now:
-        message = f"what this run was trained on has changed: {sum(now)} items, and {sum(then)} then."
+        message = (
+            f"the data that this run was trained on have changed: {sum(now)} items now, {sum(then)} then."
+        )
         raise DataError("E201", message, where=folder, hint="name a copy of it: vaekit COMMAND RUN SOURCE")
 
 

@@ -91,9 +91,8 @@ class Answers:
             place = item["index"]
             count = 0 if self.points.items is None else len(self.points.items)
             if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < count:
-                raise UsageError(
-                    "E103", f"the items of {count} points are known here, and this is none of them."
-                )
+                known = f"an item's number is 0 to {count - 1}." if count else "no items are known here."
+                raise UsageError("E103", known)
             return self.points.items.batch(torch.tensor([place]))  # type: ignore[union-attr]
         labels = torch.tensor([-1 if label is None else label]) if kind.labels and kind.conditional else None
         return Items(kind.store(reading.values(kind, item)), kind, labels).batch(torch.tensor([0]))

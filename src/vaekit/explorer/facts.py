@@ -118,7 +118,7 @@ def with_map(known: Explored, subject: Subject, name: str) -> Explored:
 def _run_facts(subject: Subject) -> dict[str, Any]:
     """What the run is, in words and a few figures."""
     kind, stochastic = subject.kind, subject.stochastic
-    nll = f"−log p(x) in nats, from above, by importance sampling of {SAMPLES} draws"
+    nll = f"An upper bound on −log p(x) in nats, by importance sampling with {SAMPLES} draws"
     return {
         "title": short(subject.run.get("name") or subject.path.name),
         "preset": str(subject.about.get("preset") or ""),

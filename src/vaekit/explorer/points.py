@@ -189,7 +189,7 @@ def _without_data(subject: Subject, most: int, why: str) -> Points:
     """Codes that the model folder keeps, or else draws of the model."""
     kept = _kept(subject, most)
     if kept is not None:
-        return replace(kept, sampled=f"{len(kept)} codes that the model folder keeps, for {why}")
+        return replace(kept, sampled=f"{len(kept)} codes kept with the model: {why}")
     if not subject.samples:
         return Points.none(subject.width, why)
     count = min(DRAWN, most)
@@ -198,7 +198,7 @@ def _without_data(subject: Subject, most: int, why: str) -> Points:
     x = subject.model.sample(count, c, 1.0, noise, subject.kind.shows_mean)
     items = Items(subject.kind.store(subject.kind.decode(x, c)), subject.kind)
     made = measured(subject, items)
-    return replace(made, sampled=f"{count} draws of the model, for {why}")
+    return replace(made, sampled=f"{count} draws from the model: {why}")
 
 
 def _kept(subject: Subject, most: int) -> Points | None:
