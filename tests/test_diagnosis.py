@@ -462,7 +462,7 @@ def test_a_run_reads_its_data_with_the_key_and_labels_of_training(tmp_path: Path
     again = sorted(map(tuple, torch.cat([whole.seen.raw, whole.heldout.raw]).tolist()))  # type: ignore[list-item]
     assert again == sorted(map(tuple, items.raw.tolist()))  # type: ignore[union-attr]
     np.savez(path, rows=rows[:59], other=np.zeros((5, 7)), names=names[:59])
-    with pytest.raises(DataError, match="has changed: 59 items, and 60 then"):
+    with pytest.raises(DataError, match="have changed: 59 items now, 60 then"):
         as_trained.divided(run.path, run.kind)
     np.savez(path, rows=rows, other=np.zeros((5, 7)), names=names)
     plain = tmp_path / "plain.npy"
@@ -475,7 +475,7 @@ def test_data_that_are_gone_are_asked_for(tmp_path: Path) -> None:
     run = vaekit.fit(
         normal((40, 3)).numpy(), latent=2, steps=3, out=tmp_path / "run", quiet=True, reference=False
     )
-    with pytest.raises(vaekit.errors.DataError, match="was an array"):
+    with pytest.raises(vaekit.errors.DataError, match="were an array"):
         run.examined()
     assert len(run.examined(normal((40, 3)).numpy())) == 10
     with pytest.raises(FileError):
