@@ -1,6 +1,6 @@
 """Families of generative models beside each other: equal seconds of one core, one data set, the same questions.
 
-    VAEKIT_DATA=... python benchmarks/families.py [--seeds 3] [--seconds 90] [--only NAME,…] [--again] [--table]
+    VAEKIT_DATA=... python benchmarks/families.py [--seeds 3] [--seconds 120] [--only NAME,…] [--again] [--table]
 
 Fashion-MNIST in 14 × 14 pixels and 16 levels, small enough that each model learns in a minute or two. Every model of
 `family_rows/` trains for the same seconds of this process on one thread. The clock is `time.process_time`: waiting for
@@ -146,7 +146,7 @@ def main() -> None:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=90.0)
+    parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--only", help=f"with commas: {', '.join(MODELS)}")
     parser.add_argument("--again", action="store_true", help="run the chosen models again")
     parser.add_argument("--table", action="store_true", help="only write the table and the picture")
