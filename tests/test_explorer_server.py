@@ -352,6 +352,17 @@ def test_a_port_in_use_and_an_address_of_others_are_said() -> None:
             listening(host, 0)
 
 
+def test_a_port_in_use_is_said_before_anything_is_computed(
+    server: Explorer, run: vaekit.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def computed(*given: Any) -> None:
+        pytest.fail("points were gathered for a page that nobody can open")
+
+    monkeypatch.setattr(start, "_gathered", computed)
+    with pytest.raises(ResourceError, match="in use"):
+        run.explore(port=server.port, browser=False, quiet=True)
+
+
 def test_what_is_no_run_is_not_explored(tmp_path: Path) -> None:
     answer = call("explore", tmp_path, "--no-browser")
     assert answer.code == 4 and "E301" in answer.err

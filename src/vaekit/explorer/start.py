@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vaekit.explorer.facts import Explored, explored
 from vaekit.explorer.live import Live
-from vaekit.explorer.server import Explorer, check_installed, warn_open
+from vaekit.explorer.server import Explorer, check_installed, listening, warn_open
 from vaekit.explorer.stage import Scene, Stage
 from vaekit.explorer.subject import Subject
 from vaekit.progress import Line, say
@@ -23,7 +23,8 @@ def explore(subject: Subject, host: str, port: int, browser: bool = True, quiet:
         subject: The run.
         host, port, browser, quiet: As of `Run.explore`.
     """
-    check_installed()  # said before anything is computed
+    check_installed()
+    listening(host, port).close()  # what is missing or taken is said before anything is computed
     return _served(Stage(Scene.of(subject, _gathered(subject, quiet))), host, port, browser, quiet)
 
 
