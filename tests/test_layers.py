@@ -82,7 +82,18 @@ LAYERS = {
     "comparison": {"files", "errors", "meanings", "report"},
     "hub": {"files", "errors", "persistence", "inspection", "config", "progress", "model_card"},
     "second_stage": BELOW_TOP
-    | {"uses", "config", "prepare", "progress", "outputs", "pages", "report", "as_trained", "model_card"},
+    | {
+        "uses",
+        "config",
+        "prepare",
+        "progress",
+        "outputs",
+        "pages",
+        "report",
+        "as_trained",
+        "model_card",
+        "diagnosis",
+    },
     "run": BELOW_TOP
     | {
         "notebook",

@@ -11,9 +11,11 @@ import pytest
 import torch
 from commands import call
 
+import vaekit
 from vaekit import config as configuration
 from vaekit import files, persistence, second_stage
 from vaekit.data import Items
+from vaekit.diagnosis import record
 from vaekit.launch import configure
 from vaekit.prepare import compose, prepare
 from vaekit.run import Run
@@ -112,3 +114,21 @@ def test_a_model_without_its_run_is_refused(archive, tmp_path):
     untrained(tmp_path / "r", archive, key="rows")
     answer = call("fit-prior", tmp_path / "r" / "model", archive)
     assert answer.code == 4 and "E301" in answer.err
+
+
+def test_a_diagnosis_is_of_the_prior_that_is_there(tmp_path: Path) -> None:
+    """Rows of two clusters, whose codes a standard normal does not cover."""
+    rng = np.random.default_rng(0)
+    rows = (rng.normal(size=(200, 3)) + np.repeat([[-9.0], [9.0]], 100, 0)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    run = vaekit.fit(
+        tmp_path / "rows.npy", latent=2, steps=5, out=tmp_path / "r", quiet=True, reference=False
+    )
+    run.fit_prior(str(tmp_path / "rows.npy"), "mixture", components=2, quiet=True)
+    assert not record.known(run.path), "a run that was not examined is not examined now"
+    before = run.diagnose()
+    run.fit_prior(str(tmp_path / "rows.npy"), "mixture", components=3, quiet=True)
+    after = record.known(run.path)
+    assert after["quick"] and not before["quick"]
+    place = [line["name"] for line in after["findings"]].index("prior")
+    assert after["findings"][place]["evidence"] != before["findings"][place]["evidence"]

@@ -13,6 +13,7 @@ from torch import nn
 
 from vaekit import as_trained, files, model_card, outputs, pages, persistence
 from vaekit.data import Items
+from vaekit.diagnosis import QUICK, examine, record
 from vaekit.distributions import Noise
 from vaekit.errors import FileError, UsageError, nearest
 from vaekit.evaluation import evaluate
@@ -182,4 +183,14 @@ def _save(run: Run, choice: Choice, seen: Items, heldout: Items, metrics: dict[s
     coded = sum(len(t) for name, t in (reference or {}).items() if name.endswith(".codes"))
     card = files.read_json(run.path / "data_card.json")
     persistence.describe(run.path / "model", model_card.written(facts, card, coded))
+    _examine_again(run, seen, heldout)
     write_report(run.path)
+
+
+def _examine_again(run: Run, seen: Items, heldout: Items) -> None:
+    """The short examination, where a diagnosis tells of the prior that was."""
+    if not record.known(run.path):
+        return
+    events, config = run.facts["events"], as_trained.options(run.path)
+    found = examine(run.model, run.kind, seen, heldout, run.history, events, config, QUICK)
+    record.kept(run.path, found, config, quick=True)
