@@ -291,6 +291,14 @@ def test_what_no_graph_holds_is_refused_with_the_reason(tmp_path) -> None:
         export(case.model, case.kind, tmp_path / "e", "docx")
 
 
+def test_a_graph_that_would_take_an_hour_is_refused_at_once(tmp_path, monkeypatch) -> None:
+    case = prepared("vae", Source(rows()), latent=2)
+    monkeypatch.setattr(programs, "MOST", 10)
+    with pytest.raises(UsageError, match="operations, and more than 10 take ONNX an hour") as caught:
+        export(case.model, case.kind, tmp_path / "e", "onnx")
+    assert caught.value.code == "E110" and "torch" in caught.value.hint and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_volume_is_the_kind_s_own(seed) -> None:
     items = build(TableSource(frame()), detect(TableSource(frame()))[0])
@@ -382,11 +390,14 @@ def test_without_a_built_page_that_is_said(digits, tmp_path) -> None:
 def test_every_preset_can_be_exported_with_every_kind(format, tmp_path) -> None:
     import test_presets
 
-    failed = []
+    failed = {}
     for name, kind in test_presets.CASES:
         case = test_presets.trained(name, kind)
         try:
             export(case.model, case.items.kind, tmp_path / "e", format, case.items.subset(torch.arange(12)))
         except vaekit.errors.VaekitError as error:
-            failed.append(f"{name} {kind}: {error}")
-    assert not failed, "\n".join(failed)
+            failed[name, kind] = str(error)
+    # of splines the encoder alone has 14 000 operations
+    refused = [case for case in test_presets.CASES if case[0] == "spline_vae" and format == "onnx"]
+    assert sorted(failed) == sorted(refused), failed
+    assert all("operations, and more than" in said for said in failed.values())

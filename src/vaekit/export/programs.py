@@ -20,6 +20,8 @@ from vaekit.export.graphs import Graph
 from vaekit.export.operators import translations
 from vaekit.export.parity import Call
 
+MOST = 10_000  # operations of a graph; the simplifier's time grows with their square: 4 000 take 20 seconds
+
 
 def traced(graph: Graph, inputs: tuple[Tensor, ...]) -> ExportedProgram:
     """A graph as a torch program whose first axis is a batch of any size.
@@ -74,9 +76,13 @@ def onnx(program: ExportedProgram, graph: Graph) -> bytes:
 
     Raises:
         ResourceError: E404, the packages for it are missing.
-        UsageError: E110, ONNX has no such operation.
+        UsageError: E110, ONNX has no such operation, or there are so many that writing them would take an hour.
     """
     _needs("onnxscript", "onnx")
+    operations = len(program.graph.nodes)
+    if operations > MOST:
+        message = f"the {graph.name} of this model has {operations} operations, and more than {MOST} take ONNX an hour."
+        raise UsageError("E110", message, hint="--format torch")
     try:
         with quiet(), torch.no_grad():
             made: Any = torch.onnx.export(
