@@ -368,19 +368,47 @@ def test_what_is_no_run_is_not_explored(tmp_path: Path) -> None:
     assert answer.code == 4 and "E301" in answer.err
 
 
-def test_ctrl_c_ends_it_as_it_should_end(run: vaekit.Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, wait = signal.getsignal(signal.SIGINT), Explorer.wait
+@pytest.fixture
+def signals_kept() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
-    def stopped(server: Explorer) -> None:
+
+@pytest.mark.usefixtures("signals_kept")
+def test_ctrl_c_ends_it_as_it_should_end(run: vaekit.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = Explorer.wait
+
+    def stopped(server: Explorer, *given: Any) -> None:
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
-        wait(server)
+        wait(server, *given)
 
     monkeypatch.setattr(Explorer, "wait", stopped)
-    try:
-        answer = call("explore", run.path, "--no-browser", "--json")
-    finally:
-        signal.signal(signal.SIGINT, before)
+    answer = call("explore", run.path, "--no-browser", "--json")
     assert answer.code == 0 and json.loads(answer.out)["url"].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.usefixtures("signals_kept")
+def test_ctrl_c_while_the_browser_starts_ends_it_too(
+    run: vaekit.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser may take seconds to start, and people have read by then that Ctrl-C ends it."""
+
+    def pressed(url: str) -> None:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("webbrowser.open", pressed)
+    answer = call("explore", run.path)
+    assert answer.code == 0 and "explorer: ended" in answer.err
+
+
+def test_a_script_waits_for_ctrl_c(run: vaekit.Run) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with run.explore(browser=False, quiet=True) as server:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        server.wait()
+    assert signal.getsignal(signal.SIGINT) is before, "signals are handed back"
 
 
 def test_ctrl_c_twice_ends_without_a_traceback(run: vaekit.Run) -> None:
@@ -400,7 +428,7 @@ def test_ctrl_c_twice_ends_without_a_traceback(run: vaekit.Run) -> None:
 
 
 def test_nothing_is_left_when_it_has_ended(run: vaekit.Run) -> None:
-    server = start.explore(opened(run.path), "127.0.0.1", 0, browser=False, quiet=True)
+    server = start.explore(opened(run.path), "127.0.0.1", 0, quiet=True)
     port = server.port
     server.stop()
     with pytest.raises(ConnectionRefusedError):

@@ -341,7 +341,7 @@ def test_the_page_and_all_it_asks_for_lie_in_one_folder(digits, tmp_path) -> Non
     (page / "index.html").write_text("<!doctype html>")
     (page / "assets" / "index.js").write_text("1")
     run = digits.run
-    subject = Subject(run.model, run.kind, run.path, run.about, run.facts)
+    subject = Subject.of(run)
     told = site(subject, tmp_path / "site", page=page)
     place = tmp_path / "site"
     files.check(place)
@@ -376,7 +376,7 @@ def test_the_page_and_all_it_asks_for_lie_in_one_folder(digits, tmp_path) -> Non
 
 def test_without_a_built_page_that_is_said(digits, tmp_path) -> None:
     run = digits.run
-    subject = Subject(run.model, run.kind, run.path, run.about, run.facts)
+    subject = Subject.of(run)
     with pytest.raises(ResourceError, match="was not built") as caught:
         site(subject, tmp_path / "site", page=tmp_path)
     assert caught.value.code == "E404" and not (tmp_path / "site").exists()

@@ -125,6 +125,7 @@ LAYERS = {
         "report",
         "run",
         "launch",
+        "signals",
         "words",
         "border",
         "uses",

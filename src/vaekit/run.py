@@ -591,8 +591,7 @@ class Run:
             from vaekit.explorer.site import site
             from vaekit.explorer.subject import Subject
 
-            subject = Subject(self.model, self.kind, self.path, self.about, self.facts)
-            return site(subject, out, said or (lambda line: None), heldout=heldout)
+            return site(Subject.of(self), out, said or (lambda line: None), heldout=heldout)
         return export(self.model, self.kind, out, format, heldout, said=said or (lambda line: None))
 
     def examined(self, data: Any = None, effort: Effort = FULL) -> list[Finding]:
@@ -644,10 +643,10 @@ class Run:
         from vaekit.explorer import start
         from vaekit.explorer.subject import Subject
 
-        if live:
-            return start.follow(self.path, host, port, browser, quiet)
-        subject = Subject(self.model, self.kind, self.path, self.about, self.facts)
-        return start.explore(subject, host, port, browser, quiet)
+        subject = None if live else Subject.of(self)
+        server = start.explore(subject, host, port, quiet) if subject else start.follow(self.path, host, port)
+        start.announce(server, browser, quiet)
+        return server
 
     def _needs_prior(self) -> None:
         if not self.model.bottleneck.stochastic and getattr(self.model.bottleneck, "prior", None) is None:

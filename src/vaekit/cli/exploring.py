@@ -23,14 +23,20 @@ def explore(
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Look at the latent space and walk through it, on a page in the browser (extra `web`)."""
+    from vaekit.explorer import start
+    from vaekit.explorer.subject import Subject
+    from vaekit.signals import noted
+
     if live:  # which needs no model yet
         if hasattr(os, "nice"):
             os.nice(10)  # the training goes first
-        from vaekit.explorer.start import follow
-
-        server = follow(run, host, port, not no_browser, quiet)
+        server = start.follow(run, host, port)
     else:
-        server = open_run(run).explore(host, port, browser=not no_browser, quiet=quiet)
-    server.wait()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses it again need not see how the program ends
+        server = start.explore(Subject.of(open_run(run)), host, port, quiet)
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # of two Ctrl-C the second need not show how the program ends
+    with noted() as stop:  # as soon as people read that Ctrl-C ends it
+        start.announce(server, not no_browser, quiet)
+        server.wait(stop)
     return {"url": server.url.partition("#")[0], "text": "explorer: ended"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import secrets
 import socket
@@ -13,6 +14,7 @@ from vaekit.errors import ResourceError
 from vaekit.explorer.application import application, page_files
 from vaekit.explorer.guard import Guard, Limits, Rules
 from vaekit.explorer.stage import Stage
+from vaekit.signals import Stop, noted
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -82,17 +84,16 @@ class Explorer:
         thread.start()
         return server, thread
 
-    def wait(self) -> None:
-        """Serve until SIGINT or SIGTERM comes, and then finish what is being answered; a second signal ends at once."""
-        from vaekit.signals import stops
+    def wait(self, stop: Stop | None = None) -> None:
+        """Serve until SIGINT or SIGTERM comes, and then finish what is being answered, which takes seconds at most.
 
-        with stops() as stop:
-            try:
-                while self._thread.is_alive() and not stop.signum:
-                    self._thread.join(0.1)
-                self.stop()
-            except KeyboardInterrupt:
-                self._server.should_exit = self._server.force_exit = True
+        Args:
+            stop: Where a signal is noted, by whoever handles them already.
+        """
+        with contextlib.nullcontext(stop) if stop else noted() as asked:
+            while self._thread.is_alive() and not asked.signum:
+                self._thread.join(0.1)
+            self.stop()
 
     def stop(self) -> None:
         """End the server."""

@@ -16,38 +16,42 @@ from vaekit.progress import Line, say
 WITHIN = 60.0  # seconds in which points are made before the page opens
 
 
-def explore(subject: Subject, host: str, port: int, browser: bool = True, quiet: bool = False) -> Explorer:
+def explore(subject: Subject, host: str, port: int, quiet: bool = False) -> Explorer:
     """Serve the explorer of a trained model.
 
     Args:
         subject: The run.
-        host, port, browser, quiet: As of `Run.explore`.
+        host, port, quiet: As of `Run.explore`.
     """
     check_installed()
     listening(host, port).close()  # what is missing or taken is said before anything is computed
-    return _served(Stage(Scene.of(subject, _gathered(subject, quiet))), host, port, browser, quiet)
+    return Explorer(Stage(Scene.of(subject, _gathered(subject, quiet))), host, port)
 
 
-def follow(path: str | Path, host: str, port: int, browser: bool = True, quiet: bool = False) -> Explorer:
+def follow(path: str | Path, host: str, port: int) -> Explorer:
     """Serve the explorer of a run that is trained meanwhile.
 
     Args:
         path: The run folder; it may have no model yet.
-        host, port, browser, quiet: As of `Run.explore`.
+        host, port: As of `Run.explore`.
     """
     check_installed()
-    return _served(Live(Path(path)).start(), host, port, browser, quiet)
+    return Explorer(Live(Path(path)).start(), host, port)
 
 
-def _served(stage: Stage, host: str, port: int, browser: bool, quiet: bool) -> Explorer:
-    server = Explorer(stage, host, port)
-    warn_open(host)
+def announce(server: Explorer, browser: bool = True, quiet: bool = False) -> None:
+    """Say where the page is, and open it.
+
+    Args:
+        server: The server, which listens.
+        browser, quiet: As of `Run.explore`.
+    """
+    warn_open(server.host)
     if not quiet:
         say(f"explorer: {server.url}  (Ctrl-C ends it)")
     if browser:
         with contextlib.suppress(webbrowser.Error):
             webbrowser.open(server.url)
-    return server
 
 
 def _gathered(subject: Subject, quiet: bool) -> Explored:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +17,16 @@ from vaekit.distributions import Noise
 from vaekit.errors import FileError
 from vaekit.explorer.reading import condition
 from vaekit.model import VAE
+
+
+class Opened(Protocol):
+    """A run that is opened already, as `vaekit.Run` is."""
+
+    model: VAE
+    kind: Kind
+    path: Path
+    about: dict[str, Any]
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,11 @@ class Subject:
     path: Path
     about: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: Opened) -> Subject:
+        """An opened run."""
+        return cls(run.model, run.kind, run.path, run.about, run.facts)
 
     @property
     def calibration(self) -> Mapping[str, Any]:
