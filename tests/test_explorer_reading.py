@@ -18,7 +18,7 @@ from vaekit.data.classes import Classes
 from vaekit.data.parts import Parts
 from vaekit.data.recognise import recognise
 from vaekit.errors import DataError
-from vaekit.explorer.reading import condition, holes, reading, shown, values
+from vaekit.explorer.reading import condition, reading, shown, values
 
 ROWS = 300
 
@@ -159,13 +159,13 @@ def test_a_row_that_is_given_as_texts_is_read_as_its_kind_encodes_it(table) -> N
     told, x = reading(table)["columns"], drawn(table, seed=2)
     for row in shown(table, x)[:40]:
         batch = Items(table.store(values(table, row)), table).batch(torch.tensor([0]))
-        kinds = holes(batch.x, batch.mask)[0]
+        kinds = batch.with_holes[0]
         found = [math.nan] * len(kinds)
         for column, text in zip(told, row["cells"], strict=True):
             x_of(column, text, found)
         assert torch.equal(kinds.isnan(), torch.tensor(found).isnan())
         again = shown(table, torch.tensor([found]))[0]["cells"]
-        assert again == row["cells"] == shown(table, holes(batch.x, batch.mask))[0]["cells"]
+        assert again == row["cells"] == shown(table, batch.with_holes)[0]["cells"]
         scored = len(table.scored)
         assert torch.tensor(found)[scored:].nan_to_num().tolist() == kinds[scored:].nan_to_num().tolist()
 
@@ -264,7 +264,7 @@ def test_parts_stand_side_by_side_and_may_be_missing() -> None:
     ]  # fmt: skip
     given = {"parts": [{"name": "point", "given": {"cells": ["1", "2"]}}]}
     batch = Items(kind.store(values(kind, given)), kind).batch(torch.tensor([0]))
-    x = holes(batch.x, batch.mask)
+    x = batch.with_holes
     assert x[0, :2].tolist() == [1.0, 2.0] and bool(x[0, 2:].isnan().all())
     assert shown(kind, x)[0]["parts"][0] == {"name": "point", "shown": {"cells": ["1", "2"]}}
 

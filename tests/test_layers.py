@@ -57,7 +57,7 @@ LAYERS = {
     "outputs": {"files", "errors", "data"},
     "pages": {"config", "progress"},
     "prepare": CORE | {"config", "errors", "presets"},
-    "report": BELOW_TOP | {"meanings", "config", "outputs", "uses"},
+    "report": BELOW_TOP | {"meanings", "config", "outputs", "progress", "uses"},
     "as_trained": CORE | {"config", "prepare", "errors", "files"},
     "model_card": {"files", "errors", "config", "report", "progress"},
     "diagnosis": BELOW_TOP | {"uses", "config", "prepare", "progress", "as_trained"},
@@ -79,7 +79,7 @@ LAYERS = {
     "export": BELOW_TOP | {"config", "prepare", "progress", "as_trained"},
     "explorer": BELOW_TOP
     | {"uses", "config", "prepare", "progress", "signals", "outputs", "report", "as_trained", "export"},
-    "comparison": {"files", "errors", "meanings", "report"},
+    "comparison": {"files", "errors", "meanings", "progress", "report"},
     "hub": {"files", "errors", "persistence", "inspection", "config", "progress", "model_card"},
     "second_stage": BELOW_TOP
     | {

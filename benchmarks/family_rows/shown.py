@@ -74,14 +74,14 @@ def table(done: dict[str, Any]) -> str:
     return "\n".join([*lines, *_medians(about["data"], runs, usual), "", *_seeds(runs, usual)]) + "\n"
 
 
+def _head(title: str, names: list[str]) -> list[str]:
+    """What stands above a table's lines."""
+    return [f"## {title}", "", f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+
+
 def _medians(data: dict[str, float], runs: dict[str, Any], usual: float) -> list[str]:
     """A line for each model, and one for training images in the place of samples."""
-    lines = [
-        "## Medians",
-        "",
-        f"| | {' | '.join([*HEADS.values(), 'failed'])} |",
-        "|---" * (len(HEADS) + 2) + "|",
-    ]
+    lines = _head("Medians", [*HEADS.values(), "failed"])
     for name in NAMES:
         own = [e for key, e in runs.items() if key.rpartition("/")[0] == name]
         if own:
@@ -93,12 +93,7 @@ def _medians(data: dict[str, float], runs: dict[str, Any], usual: float) -> list
 
 def _seeds(runs: dict[str, Any], usual: float) -> list[str]:
     """A line for each seed of each model."""
-    lines = [
-        "## Every seed",
-        "",
-        f"| | seed | {' | '.join(HEADS.values())} | failed |",
-        "|---" * (len(HEADS) + 3) + "|",
-    ]
+    lines = _head("Every seed", ["seed", *HEADS.values(), "failed"])
     for name in NAMES:
         for key, entry in sorted(runs.items()):
             model, _, seed = key.rpartition("/")

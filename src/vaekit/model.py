@@ -7,6 +7,7 @@ All of it is in nats per datum, summed over dimensions, never averaged.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -216,12 +217,34 @@ class VAE(nn.Module):
             own(out.px)
 
 
-def repeat(t: Any, samples: int) -> Any:
+def each(state: Any, change: Callable[[Tensor], Any]) -> Any:
+    """A state with every tensor in it changed; lists and dicts stay what they are, and None stays None.
+
+    Example:
+        >>> each([torch.ones(1), {"a": torch.zeros(1)}, None], lambda t: t + 1)
+        [tensor([2.]), {'a': tensor([1.])}, None]
+    """
+    if state is None:
+        return None
+    if isinstance(state, dict):
+        return {name: each(part, change) for name, part in state.items()}
+    if isinstance(state, list | tuple):
+        return [each(part, change) for part in state]
+    return change(state)
+
+
+def leaves(state: Any) -> list[Tensor]:
+    """The tensors of a state, in their order."""
+    found: list[Tensor] = []
+    each(state, found.append)
+    return found
+
+
+def pick(state: Any, places: slice | Tensor) -> Any:
+    """Some rows of every tensor of a state."""
+    return each(state, lambda t: t[places])
+
+
+def repeat(state: Any, samples: int) -> Any:
     """Each row K times, side by side: (B, …) → (B·K, …); lists and dicts of tensors too."""
-    if t is None or samples == 1:
-        return t
-    if isinstance(t, dict):
-        return {name: repeat(part, samples) for name, part in t.items()}
-    if isinstance(t, list | tuple):
-        return [repeat(part, samples) for part in t]
-    return t.repeat_interleave(samples, 0)
+    return state if samples == 1 else each(state, lambda t: t.repeat_interleave(samples, 0))

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from vaekit.errors import FileError, UsageError
-from vaekit.progress import described, duration
+from vaekit.progress import described, duration, one_line
 
 UNKNOWN = "unknown"  # the licence until somebody says it
 MARK = "---\n"
@@ -213,15 +213,10 @@ def plain(text: Any) -> str:
         >>> print(plain("a|b <script>\\n# c"))
         a\\|b \\<script\\> # c
     """
-    line = _one_line(text)[:400]
+    line = one_line(text)[:400]
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", line)
 
 
 def code(text: Any) -> str:
     """Any text as it may stand between two backticks."""
-    return _one_line(text).replace("`", "'")[:400]
-
-
-def _one_line(text: Any) -> str:
-    """Printable letters alone, with one space wherever there was anything else."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
+    return one_line(text).replace("`", "'")[:400]

@@ -96,6 +96,17 @@ def duration(seconds: float) -> str:
     return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{whole % 60:02}s" if minutes else f"{whole}s"
 
 
+def one_line(text: object, most: int | None = None) -> str:
+    """Any text as one line: printable letters alone, with one space wherever there was anything else.
+
+    Example:
+        >>> one_line("a\\n b"), one_line("x" * 30, 8)
+        ('a b', 'xxxxxxx…')
+    """
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
+    return line if most is None or len(line) <= most else line[: most - 1] + "…"
+
+
 def say(text: str) -> None:
     """A line for people, on standard error."""
     print(text, file=sys.stderr, flush=True)

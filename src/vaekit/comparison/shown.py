@@ -13,6 +13,7 @@ from vaekit.comparison.intervals import Interval
 from vaekit.comparison.table import UNKNOWN, Comparison, Row, letter
 from vaekit.errors import UsageError
 from vaekit.meanings import MEANINGS, Meaning
+from vaekit.progress import one_line
 
 MOST = 24  # rows of which samples are shown
 ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
@@ -173,6 +174,4 @@ def _titles(names: list[str]) -> str:
 def _word(value: Any) -> str:
     """A choice as one short line."""
     words = {None: "auto", True: "yes", False: "no"}
-    text = words[value] if value is None or isinstance(value, bool) else str(value)
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line if len(line) <= 40 else line[:39] + "…"
+    return one_line(words[value] if value is None or isinstance(value, bool) else value, 40)

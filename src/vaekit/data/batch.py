@@ -40,6 +40,16 @@ class Batch:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def with_holes(self) -> Tensor:
+        """The values with NaN where nothing was observed, (B, *shape).
+
+        Example:
+            >>> Batch(torch.ones(1, 2), mask=torch.tensor([[True, False]])).with_holes
+            tensor([[1., nan]])
+        """
+        return self.x if self.mask is None else self.x.masked_fill(~self.mask.bool(), torch.nan)
+
     def to(self, device: torch.device | str) -> Batch:
         """The same rows on another device."""
         moved: dict[str, Any] = {

@@ -88,6 +88,9 @@ class Number(Column):
         unit: Nanoseconds of a step where the cells are dates or time spans, else 0.
         form: How dates are written, as `strftime` says it; empty for ISO 8601.
 
+    Attributes:
+        nodes: The map as it is computed with: how far each knot is above `low`, and the scores.
+
     Example:
         >>> column = Number("x", "int64", 0.0, "", [0.5, 9.5], [-2.0, 2.0], 1.0, [0.0], [0.9, 0.1], 0.0, 9.0)
         >>> column.level(np.array([0.0, 4.0])), column.restored(np.array([0, 1]), np.array([0.0, 0.0]))
@@ -121,7 +124,7 @@ class Number(Column):
         self.special, self.shares = list(special), list(shares)
         self.low, self.high, self.unit, self.form = low, high, unit, form
         # from `low` on: microseconds since 1970 leave float64 no digits to divide a step with
-        self._map = np.asarray(knots, dtype=np.float64) - low, np.asarray(scores, dtype=np.float64)
+        self.nodes = np.asarray(knots, dtype=np.float64) - low, np.asarray(scores, dtype=np.float64)
         self._special = np.asarray(special, dtype=np.float64)
 
     @property
@@ -172,14 +175,14 @@ class Number(Column):
 
     def middle(self, codes: np.ndarray) -> np.ndarray:
         """The score of each value itself, (N,)."""
-        return forward(codes - self.low, *self._map)
+        return forward(codes - self.low, *self.nodes)
 
     def slope(self, score: np.ndarray) -> np.ndarray:
         """d score / d value, (N,)."""
-        return slope(score, *self._map)
+        return slope(score, *self.nodes)
 
     def restored(self, level: np.ndarray, score: np.ndarray) -> np.ndarray:
-        steps = on_grid(backward(score, *self._map), self.grid)
+        steps = on_grid(backward(score, *self.nodes), self.grid)
         values = on_grid(steps + self.low, self.grid).clip(self.low, self.high)
         if not len(self._special):
             return values

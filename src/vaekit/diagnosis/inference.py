@@ -21,9 +21,9 @@ from vaekit.bottlenecks import Variational
 from vaekit.data import Batch
 from vaekit.diagnosis.cure import Cure
 from vaekit.diagnosis.finding import Finding, left_out
-from vaekit.diagnosis.subject import Subject, each
+from vaekit.diagnosis.subject import Subject
 from vaekit.distributions import Noise, kl, log_prob, right
-from vaekit.model import VAE, repeat
+from vaekit.model import VAE, each, leaves, repeat
 
 SHARE, NATS = 0.6, 1.0
 DRAWS, MEASURED = 2, 16  # of each posterior: in a step, and to measure by
@@ -136,20 +136,15 @@ def _of_features(bottleneck: Any, own: Any, c: Tensor | None, noise: Noise) -> t
 
 def _improved(cost: _Cost, start: Any, steps: int, lr: float) -> Any:
     """The numbers that posteriors are made of, after some steps of Adam against their cost."""
-    leaves: list[Tensor] = []
-
-    def leaf(t: Tensor) -> Tensor:
-        leaves.append(t.detach().clone().requires_grad_())
-        return leaves[-1]
-
-    own = each(start, leaf)
-    optimizer = torch.optim.Adam(leaves, lr=lr)
+    own = each(start, lambda t: t.detach().clone().requires_grad_())
+    moved = leaves(own)
+    optimizer = torch.optim.Adam(moved, lr=lr)
     with torch.enable_grad():
         for step in range(steps):
             optimizer.param_groups[0]["lr"] = lr * (1 - step / steps)
             loss, _ = cost(own, Noise(0, "diagnosis: improve", step), DRAWS)
-            gradients = torch.autograd.grad(loss.sum(), leaves, allow_unused=True)
-            for t, gradient in zip(leaves, gradients, strict=True):
+            gradients = torch.autograd.grad(loss.sum(), moved, allow_unused=True)
+            for t, gradient in zip(moved, gradients, strict=True):
                 t.grad = None if gradient is None else gradient.nan_to_num(0.0, 0.0, 0.0)
             optimizer.step()
     return each(own, Tensor.detach)

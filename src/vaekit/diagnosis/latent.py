@@ -9,9 +9,10 @@ import torch
 
 from vaekit.diagnosis.cure import Cure
 from vaekit.diagnosis.finding import Finding, left_out
-from vaekit.diagnosis.subject import Subject, each
+from vaekit.diagnosis.subject import Subject
 from vaekit.distributions import log_prob, right
 from vaekit.distributions.autoregressive import ChainRule
+from vaekit.model import each
 
 NATS = 1.0
 FEWEST = 8  # items; fewer may resemble each other so much that their codes can be swapped

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from vaekit.data import Batch, Items, Kind
 from vaekit.distributions import Noise
@@ -109,17 +107,3 @@ class Subject:
         if not self.model.bottleneck.stochastic:
             return None
         return float(torch.cat([out.rate for out in self.passes]).detach().mean())
-
-
-def each(state: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A state with every tensor in it changed.
-
-    Example:
-        >>> each([torch.ones(1), {"a": torch.zeros(1)}], lambda t: t + 1)
-        [tensor([2.]), {'a': tensor([1.])}]
-    """
-    if isinstance(state, dict):
-        return {name: each(part, change) for name, part in state.items()}
-    if isinstance(state, list | tuple):
-        return [each(part, change) for part in state]
-    return change(state)

@@ -104,7 +104,7 @@ class Answers:
             return {"image": item["image"]}
         if isinstance(kind, Images) and self.points.items is not None:
             return reading.image(pictures(kind, self.points.items, batch.index)[0])
-        return reading.shown(kind, reading.holes(batch.x, batch.mask), batch.c)[0]
+        return reading.shown(kind, batch.with_holes, batch.c)[0]
 
     # ------------------------------------------------------------------ what is found
 

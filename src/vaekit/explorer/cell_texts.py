@@ -82,7 +82,7 @@ def _column(kind: Table, column: Column, index: int, given: Sequence[Sequence[st
 
 
 def _of_number(column: Number, at: int | None, head: int | None) -> dict[str, Any]:
-    knots, scores = column._map
+    knots, scores = column.nodes
     found = _number(
         column.name, at, scores.tolist(), knots.tolist(), column.low, column.grid, column.low, column.high
     )

@@ -11,7 +11,7 @@ import numpy as np
 from vaekit.data import Counts, Images, Items, Kind, Parts, Sequences, Table, Vectors
 from vaekit.data.columns import Category, Number
 from vaekit.explorer.arrays import Arrays
-from vaekit.explorer.reading import gone, holes
+from vaekit.explorer.reading import gone
 
 COLUMNS = 64  # at most
 NAME = 200  # characters that are kept of a name
@@ -36,7 +36,7 @@ def _table_columns(kind: Table, items: Items, arrays: Arrays) -> list[dict[str, 
     """Numbers as they are, dates as years, categories by name; what was not there as NaN and −1."""
     parts: dict[str, list[np.ndarray]] = {}
     for batch in items.batches(4096):
-        x = holes(batch.x, batch.mask)
+        x = batch.with_holes
         for column, codes in kind.restored(x.nan_to_num(), batch.c):
             parts.setdefault(column.name, []).append(np.where(gone(kind, column, x), np.nan, codes))
     found: list[dict[str, Any]] = []

@@ -151,17 +151,12 @@ def block(kind: Kind, items: Items, arrays: Any) -> dict[str, Any]:
         found = kind.picture(raw.float() / kind.top)
         found = found[..., None] if found.ndim == 3 else found
         return {"form": "image", "pixels": arrays.add(found, "u1")}
-    each = [one for batch in items.batches(1024) for one in shown(kind, holes(batch.x, batch.mask), batch.c)]
+    each = [one for batch in items.batches(1024) for one in shown(kind, batch.with_holes, batch.c)]
     if isinstance(kind, Sequences):
         return {"form": "text", "texts": [one["text"] for one in each]}
     if isinstance(kind, Parts):
         return {"form": "parts", "items": each}
     return {"form": "cells", "cells": [one["cells"] for one in each]}
-
-
-def holes(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Values (N, *shape) with NaN where a mask says that nothing was observed."""
-    return x if mask is None else x.masked_fill(~mask.bool(), torch.nan)
 
 
 # ---------------------------------------------------------------------- from what is given to items

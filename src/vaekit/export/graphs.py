@@ -67,10 +67,8 @@ def holed(kind: Kind) -> bool:
 
 
 def with_holes(batch: Batch, kind: Kind) -> Tensor:
-    """A batch's values with NaN where nothing was observed, (B, *shape)."""
-    if batch.mask is None or not holed(kind):
-        return batch.x
-    return batch.x.masked_fill(~batch.mask.bool(), torch.nan)
+    """A batch as a graph takes it, (B, *shape): with NaN where nothing was observed, if the kind has holes."""
+    return batch.with_holes if holed(kind) else batch.x
 
 
 class _OfItems(nn.Module):

@@ -88,7 +88,7 @@ class OfTable(nn.Module):
     def __init__(self, kind: Table) -> None:
         super().__init__()
         self.scored, self.first = len(kind.scored), kind.shape[0] - len(kind.headed)
-        maps = [column._map for column in kind.scored]  # type: ignore[attr-defined]
+        maps = [column.nodes for column in kind.scored]  # type: ignore[attr-defined]
         pieces = max((len(knots) - 1 for knots, _ in maps), default=1)
         begins = np.full((len(maps), pieces), np.inf, dtype=np.float32)
         slopes = np.zeros((len(maps), pieces), dtype=np.float32)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaekit.distributions import RowNoise, center, log_prob, right
-from vaekit.model import VAE, repeat
+from vaekit.model import VAE, each, leaves, repeat
 
 CHUNK = 64  # draws decoded at once
 MOMENTS = (0.9, 0.99)  # of Adam's two averages
@@ -119,9 +119,9 @@ def refined(
     Returns:
         As h.
     """
-    own = _map(h, lambda t: t.detach().clone().requires_grad_())
-    leaves = _leaves(own)
-    averages = [(torch.zeros_like(t), torch.zeros_like(t)) for t in leaves]
+    own = each(h, lambda t: t.detach().clone().requires_grad_())
+    moved = leaves(own)
+    averages = [(torch.zeros_like(t), torch.zeros_like(t)) for t in moved]
     for step in range(1, steps + 1):
         state, latents = model.bottleneck(own, c, noise=RowNoise(seed, f"refine {step}", rows))
         px = model.likelihood(state, c)
@@ -130,11 +130,11 @@ def refined(
         loss = (rate - right(log_prob(px, y, mask))).sum()
         if not loss.requires_grad:
             raise ValueError("no gradient reaches this model's codes")
-        gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
-        for leaf, gradient, average in zip(leaves, gradients, averages, strict=True):
+        gradients = torch.autograd.grad(loss, moved, allow_unused=True)
+        for leaf, gradient, average in zip(moved, gradients, averages, strict=True):
             if gradient is not None:
                 _adam(leaf, gradient, average, lr * (1 - (step - 1) / steps), step)
-    return _map(own, Tensor.detach)
+    return each(own, Tensor.detach)
 
 
 @torch.no_grad()
@@ -145,15 +145,3 @@ def _adam(leaf: Tensor, gradient: Tensor, average: tuple[Tensor, Tensor], lr: fl
     second.lerp_(gradient.square(), 1 - MOMENTS[1])
     scale = (second / (1 - MOMENTS[1] ** step)).sqrt() + 1e-8
     leaf -= lr * first / (1 - MOMENTS[0] ** step) / scale
-
-
-def _map(h: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    if isinstance(h, dict):
-        return {name: _map(part, change) for name, part in h.items()}
-    return [_map(part, change) for part in h] if isinstance(h, list | tuple) else change(h)
-
-
-def _leaves(h: Any) -> list[Tensor]:
-    if isinstance(h, dict):
-        return [leaf for part in h.values() for leaf in _leaves(part)]
-    return [leaf for part in h for leaf in _leaves(part)] if isinstance(h, list | tuple) else [h]

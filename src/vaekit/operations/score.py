@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vaekit.distributions import Noise, RowNoise
-from vaekit.model import VAE, Pass
+from vaekit.model import VAE, Pass, pick
 
 CHUNK = 2_000  # rows decoded at once: small enough for the cache, large enough for the matrix products
 
@@ -147,21 +147,12 @@ def _passes(
     k = min(samples, CHUNK)
     for start in range(0, len(x), CHUNK):
         block = slice(start, min(start + CHUNK, len(x)))
-        h = model.features(x[block], _at(c, block), _at(mask, block))
+        h = model.features(x[block], pick(c, block), pick(mask, block))
         for first in range(0, block.stop - block.start, max(1, CHUNK // k)):
             inner = slice(first, min(first + max(1, CHUNK // k), block.stop - block.start))
             part = slice(start + inner.start, start + inner.stop)
             for drawn in range(0, samples, k):
                 count = min(k, samples - drawn)
                 noise: Noise = RowNoise(seed, purpose, rows[part], first=drawn)
-                out = model.observe(_at(h, inner), x[part], _at(c, part), _at(mask, part), count, noise)
+                out = model.observe(pick(h, inner), x[part], pick(c, part), pick(mask, part), count, noise)
                 yield out, part, slice(drawn, drawn + count)
-
-
-def _at(t: Any, part: slice) -> Any:
-    """Rows of a tensor, or of each tensor of a list or dict."""
-    if t is None:
-        return None
-    if isinstance(t, dict):
-        return {name: _at(value, part) for name, value in t.items()}
-    return [_at(value, part) for value in t] if isinstance(t, list | tuple) else t[part]

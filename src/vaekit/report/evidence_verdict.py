@@ -31,7 +31,7 @@ from vaekit.distributions import Noise, center, log_prob, right
 from vaekit.evaluation.distances import correlations
 from vaekit.evaluation.latents import information
 from vaekit.evaluation.separation import separation
-from vaekit.model import VAE
+from vaekit.model import VAE, pick
 from vaekit.operations import bound
 from vaekit.report.evidence_tables import varying
 from vaekit.report.view import View, values
@@ -163,17 +163,9 @@ def _swapped(model: VAE, batch: Batch, z: Any, own: Tensor, seed: int) -> Arrays
     order = Noise(seed, "verdict swap").permutation(count)
     places = torch.empty_like(order)
     places[order] = order.roll(1)  # nobody keeps their own
-    px = model.decode(_rows(z, places), batch.c)
+    px = model.decode(pick(z, places.to(batch.x.device)), batch.c)
     rise = (-right(log_prob(px, batch.x, batch.mask)).double() - own).cpu()
     return {"verdict_swapped": np.array([float(rise.mean()), _error(rise)])}
-
-
-def _rows(z: Any, places: Tensor) -> Any:
-    if isinstance(z, Tensor):
-        return z[places.to(z.device)]
-    if isinstance(z, dict):
-        return {name: _rows(part, places) for name, part in z.items()}
-    return [_rows(part, places) for part in z]
 
 
 def _informed(model: VAE, few: Items, seed: int) -> Arrays:

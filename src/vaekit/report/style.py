@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vaekit.progress import one_line
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -81,8 +83,7 @@ def word(text: object, most: int = 22) -> str:
         >>> word("a\\nb"), word("x" * 30, 8)
         ('a b', 'xxxxxxx…')
     """
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
-    line = line if len(line) <= most else line[: most - 1] + "…"
+    line = one_line(text, most)
     return f" {line}" if line.startswith("_") else line or "?"  # matplotlib hides names that begin with _
 
 

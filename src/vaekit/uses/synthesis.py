@@ -24,7 +24,7 @@ from vaekit.data import Batch, Table
 from vaekit.data.wanted import wanted
 from vaekit.distributions import Noise, center, draw
 from vaekit.errors import UsageError
-from vaekit.model import VAE
+from vaekit.model import VAE, pick
 from vaekit.uses.constraints import Watch, constraints, refuse_impossible, refuse_too_few
 
 BLOCK = 1_024  # rows of a block, and proposals at once
@@ -201,7 +201,7 @@ class Synthesis:
                 continue
             taken = self.noise.uniform((rows,), log_w) < share
             chosen = self.noise.choice((log_w - log_w.max()).exp().tolist(), rows)
-            new = _picked((state, c), chosen)
+            new = pick((state, c), chosen)
             kept = new if kept is None else _merged(taken, new, kept)
         self.tally.proposed += weights.proposed
         self.tally.effective += weights.effective
@@ -222,17 +222,6 @@ class Synthesis:
     def _log_mass(self, px: Any) -> Tensor:
         """log p(x_where | z), (N,): cells are independent given z."""
         return torch.stack([part.log_mass(self.kind, px) for part in self.parts]).sum(0)
-
-
-def _picked(values: Any, places: Tensor) -> Any:
-    """Rows of tensors, in whatever they are held."""
-    if values is None:
-        return None
-    if isinstance(values, dict):
-        return {name: _picked(part, places) for name, part in values.items()}
-    if isinstance(values, list | tuple):
-        return [_picked(part, places) for part in values]
-    return values[places]
 
 
 def _merged(taken: Tensor, new: Any, old: Any) -> Any:
