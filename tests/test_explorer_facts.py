@@ -169,6 +169,7 @@ def test_every_kind_answers(runs: Any, name: str) -> None:
     assert len(item) == 2 and item[0] == item[1]
     way = run.answers.path({"codes": [code], "condition": None})
     nll = way.nll(0)
+    assert bool(run.facts["nll"]) == run.subject.stochastic
     assert way.told([nll])["items"] == item[:1]
     assert math.isfinite(nll) if run.subject.stochastic else nll is way.told([nll])["nll"] is None
     found = run.answers.encode({"item": {"index": 0}, "condition": None})
@@ -231,7 +232,7 @@ def test_likelihoods_along_a_path_are_importance_sampled(runs: Any) -> None:
     # against many more draws: near
     better = -(log_likelihood(model, batch.x, samples=5_000) + kind.log_volume(batch))
     assert np.allclose(expected, better, atol=0.5)
-    assert "importance sampling with 64 draws" in run.facts["nll"]
+    assert "importance sampling with 64 draws" in run.facts["nll"]["says"]
 
 
 def test_a_condition_changes_what_is_decoded(runs: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+import test_presets
 import torch
 from commands import call
 
@@ -28,10 +29,11 @@ from vaekit.explorer.site import site
 from vaekit.explorer.subject import Subject
 from vaekit.export import export, programs
 from vaekit.export import folder as folders
-from vaekit.export.graphs import Graph, with_holes
+from vaekit.export.draws import Recorded, Replayed
+from vaekit.export.graphs import Graph, likelihood, with_holes
 from vaekit.export.inputs import probe
 from vaekit.export.volume import volume
-from vaekit.operations import packed
+from vaekit.operations import log_likelihood, packed
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -348,8 +350,9 @@ def test_the_page_and_all_it_asks_for_lie_in_one_folder(digits, tmp_path) -> Non
     names = set(files.read_json(place / "MANIFEST.json")["files"])
     assert names == {
         "index.html", "assets/index.js", "facts.json", "arrays.bin", "export.json",
-        "model/encoder.onnx", "model/decoder.onnx", "model/score.onnx",
+        "model/encoder.onnx", "model/decoder.onnx", "model/score.onnx", "model/likelihood.onnx",
     }  # fmt: skip
+    assert set(told["files"]) == {name.removeprefix("model/") for name in names if name.endswith(".onnx")}
     facts = json.loads((place / "facts.json").read_text())
     content = (place / "arrays.bin").read_bytes()
     assert (
@@ -369,9 +372,63 @@ def test_the_page_and_all_it_asks_for_lie_in_one_folder(digits, tmp_path) -> Non
     np.testing.assert_allclose(mean[0], array_at(facts["points"]["codes"], content)[0], atol=1e-4)
     np.testing.assert_allclose(elbo[0], array_at(facts["points"]["elbo"], content)[0], rtol=1e-4)
     np.testing.assert_allclose(kl[0], array_at(facts["points"]["kl"], content)[0], rtol=1e-3, atol=1e-4)
+    (log_p,) = answers(place / "model" / "likelihood.onnx", x=x, c=c)
+    wanted = log_likelihood(run.model, torch.from_numpy(x), torch.from_numpy(c), samples=64)
+    np.testing.assert_allclose(log_p, wanted, rtol=1e-5)
+    assert facts["nll"]["drawn"] and "64 draws" in facts["nll"]["says"]
     held = array_at(facts["heldout"], content)
     assert len(held) and (np.diff(held) >= 0).all()
     assert sum(file.stat().st_size for file in place.rglob("*.*") if "assets" not in file.parts) < 10_000_000
+
+
+def test_where_no_graph_holds_the_likelihood_the_page_has_the_elbo(digits, tmp_path, monkeypatch) -> None:
+    page, said = tmp_path / "page", []
+    page.mkdir()
+    (page / "index.html").write_text("<!doctype html>")
+
+    def refused(*given: Any) -> Any:
+        raise UsageError("E110", "too many operations.")
+
+    monkeypatch.setattr("vaekit.explorer.site.write_likelihood", refused)
+    told = site(Subject.of(digits.run), tmp_path / "site", said.append, page=page)
+    facts = json.loads((tmp_path / "site" / "facts.json").read_text())
+    assert facts["nll"]["name"] == "−ELBO" and not facts["nll"]["drawn"]
+    assert "likelihood.onnx" not in told["files"] and any("too many operations" in line for line in said)
+
+
+ONE_EACH = {name: (name, kind) for name, kind in reversed(test_presets.CASES)}.values()
+VAES = [("vae", kind) for name, kind in test_presets.CASES if name == "vae" and ("vae", kind) not in ONE_EACH]
+
+
+@pytest.mark.parametrize(("name", "kind"), [*ONE_EACH, *VAES])
+def test_the_likelihood_s_graph_draws_what_the_operation_draws(name: str, kind: str) -> None:
+    case = test_presets.trained(name, kind)
+    model, kinds, batch = case.model.eval(), case.items.kind, case.items.batch(torch.arange(3))
+    if not model.bottleneck.stochastic:
+        with pytest.raises(UsageError, match="no likelihood"):
+            likelihood(model, kinds, 32)
+        return
+    x = with_holes(batch, kinds)
+    with torch.no_grad():
+        found = likelihood(model, kinds, 32).module(*(x,) if batch.c is None else (x, batch.c))
+    same = torch.zeros(3, dtype=torch.long)  # each datum with the same draws
+    wanted = log_likelihood(model, batch.x, batch.c, batch.mask, 32, rows=same)
+    wanted = wanted + log_volume(model, kinds, batch)
+    torch.testing.assert_close(found.double(), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_other_draws_cannot_stand_in_a_graph() -> None:
+    for noise in (Recorded(), Replayed([])):
+        with pytest.raises(TypeError, match="cannot stand in a graph"):
+            noise.integers(3, (2,))
+        with pytest.raises(TypeError, match="cannot stand in a graph"), noise.torch():
+            pass
+    case = prepared("vae", Source(rows()), latent=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recorded, "normal", lambda noise, shape, like=None: noise.choice([1.0], shape[0]))
+        with pytest.raises(UsageError, match="likelihood cannot be traced") as caught:
+            likelihood(case.model, case.kind, 8)
+    assert caught.value.code == "E110"
 
 
 def test_without_a_built_page_that_is_said(digits, tmp_path) -> None:
@@ -388,8 +445,6 @@ def test_without_a_built_page_that_is_said(digits, tmp_path) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("format", ["torch", "onnx"])
 def test_every_preset_can_be_exported_with_every_kind(format, tmp_path) -> None:
-    import test_presets
-
     failed = {}
     for name, kind in test_presets.CASES:
         case = test_presets.trained(name, kind)

@@ -113,7 +113,8 @@ export interface Facts {
   discrete?: boolean;
   labels: string[];
   conditional: boolean;
-  nll: string;
+  /** How likely items on a path are, as a short name and in words; by importance draws, or else the ELBO at the centre. */
+  nll: { name: string; says: string; drawn: boolean } | null;
   score: string;
   dims: Dim[];
   points: {

@@ -102,17 +102,11 @@ function Strip(): JSX.Element {
         <Film items={items} nll={nll} go={(step) => moveTo(codes[step])} />
       </div>
       {nll && <Curve nll={nll} />}
-      <p class="muted">{nllWords()}{nll && ". The higher, the less likely."}</p>
+      {nll && <p class="muted">{run.value!.facts.nll?.says}. The higher, the less likely.</p>}
       <div class="row">
         <button type="button" data-testid="path-gif" onClick={() => film("gif")}>Save as GIF</button>
         <button type="button" data-testid="path-webp" onClick={() => film("webp")}>Save as WebP</button>
       </div>
     </div>
   );
-}
-
-/** Which bound the figures are; the page itself has only the score to go by. */
-function nllWords(): string {
-  const { source: from, nll, score } = run.value!.facts;
-  return from === "static" && nll ? `${score}, in nats` : nll;
 }

@@ -11,6 +11,8 @@ import { run } from "./state";
 import { view } from "./facts";
 
 type Outputs = Record<string, ort.Tensor>;
+const GRAPHS = ["decoder", "encoder", "score", "likelihood"] as const;
+type Graph = (typeof GRAPHS)[number];
 
 /** WebAssembly as it is, or packed by gzip, which is how it lies beside the page. */
 async function wasm(): Promise<ArrayBuffer> {
@@ -33,9 +35,9 @@ const once = <Made>(make: () => Promise<Made>): (() => Promise<Made>) => {
 export async function inThePage({ facts, bytes }: Loaded): Promise<Source> {
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmBinary = await wasm();
-  const models = { decoder: once(() => session("decoder")), encoder: once(() => session("encoder")), score: once(() => session("score")) };
+  const models = Object.fromEntries(GRAPHS.map((name) => [name, once(() => session(name))])) as Record<Graph, () => Promise<ort.InferenceSession>>;
   let turn: Promise<unknown> = Promise.resolve();
-  const ask = (name: keyof typeof models, feeds: Outputs): Promise<Outputs> => {
+  const ask = (name: Graph, feeds: Outputs): Promise<Outputs> => {
     const answer = turn.then(async () => (await models[name]()).run(feeds) as Promise<Outputs>);
     turn = answer.catch(() => undefined);
     return answer;
@@ -50,7 +52,7 @@ class InThePage implements Source {
   constructor(
     private readonly facts: Facts,
     private readonly heldout: ArrayLike<number>,
-    private readonly ask: (name: "decoder" | "encoder" | "score", feeds: Outputs) => Promise<Outputs>,
+    private readonly ask: (name: Graph, feeds: Outputs) => Promise<Outputs>,
   ) {}
 
   async decode(codes: number[][], condition: Condition): Promise<Shown[]> {
@@ -58,9 +60,18 @@ class InThePage implements Source {
   }
 
   async path(codes: number[][], condition: Condition): Promise<Path> {
-    const x = await this.decoded(codes, condition);
-    const { elbo } = await this.ask("score", { x, ...this.conditions(codes.length, condition) });
-    return { items: this.shown(x, condition), nll: Array.from(elbo.data as Float32Array, (value) => -value) };
+    const items = await this.decode(codes, condition);
+    if (!this.facts.nll) return { items, nll: null };
+    const nll: number[] = [];
+    for (const item of items) nll.push(await this.nll(item, condition)); // one at a time: each is drawn dozens of times
+    return { items, nll };
+  }
+
+  /** −log p(x) of an item as it is shown: a datum of whole levels, words, cells. */
+  private async nll(item: Shown, condition: Condition): Promise<number> {
+    const feeds = { x: await this.tensor(asGiven(item), condition), ...this.conditions(1, condition) };
+    const found = this.facts.nll?.drawn ? (await this.ask("likelihood", feeds)).log_p : (await this.ask("score", feeds)).elbo;
+    return -Number(found.data[0]);
   }
 
   async encode(asked: Given, chosen: Condition): Promise<Encoded> {

@@ -1,4 +1,4 @@
-/** The items on the way from A to B, as a strip of pictures, a table or a list, and the curve of their −log p(x). */
+/** The items on the way from A to B, as a strip of pictures, a table or a list, and the curve of how likely they are. */
 
 import type { JSX } from "preact";
 import type { Shown } from "./facts";
@@ -6,6 +6,8 @@ import { number } from "./numbers";
 import { columnNames, Item } from "./shown";
 import { run } from "./state";
 import { useWidth } from "./width";
+
+const nllName = (): string => run.value?.facts.nll?.name ?? "";
 
 interface FilmProps {
   items: Shown[];
@@ -30,7 +32,7 @@ function FilmList({ items, nll, go }: FilmProps): JSX.Element {
         <tr>
           <th scope="col">step</th>
           <th scope="col">text</th>
-          {nll && <th scope="col">−log p</th>}
+          {nll && <th scope="col">{nllName()}</th>}
         </tr>
       </thead>
       <tbody>
@@ -88,7 +90,7 @@ function FilmTable({ items, nll, go }: FilmProps): JSX.Element {
         ))}
         {nll && (
           <tr>
-            <th scope="row">−log p</th>
+            <th scope="row">{nllName()}</th>
             {nll.map((value, i) => <td key={i}>{number(value, 4)}</td>)}
           </tr>
         )}
@@ -97,7 +99,7 @@ function FilmTable({ items, nll, go }: FilmProps): JSX.Element {
   );
 }
 
-/** −log p along the way. */
+/** How likely the items along the way are. */
 export function Curve({ nll }: { nll: (number | null)[] }): JSX.Element | null {
   const [box, width] = useWidth();
   const known = nll.filter((value): value is number => value !== null && Number.isFinite(value));
@@ -111,7 +113,7 @@ export function Curve({ nll }: { nll: (number | null)[] }): JSX.Element | null {
     <figure ref={box} data-testid="path-curve">
       <svg
         class="curve" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img"
-        aria-label={`−log p along the way: from ${number(nll[0], 4)} at A to ${number(nll.at(-1), 4)} at B, at most ${number(high, 4)}`}
+        aria-label={`${nllName()} along the way: from ${number(nll[0], 4)} at A to ${number(nll.at(-1), 4)} at B, at most ${number(high, 4)}`}
       >
         {[low, high].map((value) => (
           <g key={value}>

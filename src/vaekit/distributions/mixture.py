@@ -28,8 +28,8 @@ def chosen(weights: Tensor, rows: Sequence[int], noise: Noise) -> Tensor:
     u = noise.uniform(rows, shares)
     if shares.dim() == 1:
         return torch.searchsorted(shares, u * shares[-1]).clamp(max=len(shares) - 1)
-    found = torch.searchsorted(shares, u.unsqueeze(-1) * shares[..., -1:]).squeeze(-1)
-    return found.clamp(max=shares.shape[-1] - 1)
+    below = shares < u.unsqueeze(-1) * shares[..., -1:]  # (N, K)
+    return below.sum(-1).clamp(max=shares.shape[-1] - 1)
 
 
 class GaussianMixture(D.Distribution):

@@ -30,6 +30,7 @@ BINS = 32
 ROOM = 32_000_000  # bytes of the pictures that are sent to the page
 TEXTS, CELL = 4_000_000, 9  # bytes of items that are sent as text, and of one of their cells
 SAMPLES = 64  # draws for −log p(x) of an item on a path
+CENTRED = "−ELBO at the centre of q(z | x)"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def explored(
         "source": source,
         "live": live,
         **_run_facts(subject),
+        "nll": nll_facts(subject, drawn=source == "server"),
         "dims": [_dimension(found, dim, names[dim]) for dim in order[:DIMS]],
         "points": _point_facts(subject, found, arrays),
         "maps": [
@@ -117,8 +119,7 @@ def with_map(known: Explored, subject: Subject, name: str) -> Explored:
 
 def _run_facts(subject: Subject) -> dict[str, Any]:
     """What the run is, in words and a few figures."""
-    kind, stochastic = subject.kind, subject.stochastic
-    nll = f"An upper bound on −log p(x) in nats, by importance sampling with {SAMPLES} draws"
+    kind = subject.kind
     return {
         "title": short(subject.run.get("name") or subject.path.name),
         "preset": str(subject.about.get("preset") or ""),
@@ -129,10 +130,28 @@ def _run_facts(subject: Subject) -> dict[str, Any]:
         "discrete": subject.discrete,
         "labels": [short(name) for name in kind.labels],
         "conditional": kind.conditional,
-        "nll": nll if stochastic else "",
-        "score": "−ELBO at the centre of q(z | x)" if stochastic else "distortion at the code",
+        "score": CENTRED if subject.stochastic else "distortion at the code",
         "created_by": created_by(),
     }
+
+
+def nll_facts(subject: Subject, drawn: bool) -> dict[str, Any] | None:
+    """What the page says of how likely an item on a path is; None for codes without a density.
+
+    Args:
+        subject: The run.
+        drawn: Whether it is found by importance sampling.
+    """
+    if not subject.stochastic:
+        return None
+    bound = "An upper bound on −log p(x) in nats"
+    if drawn:
+        return {
+            "name": "−log p",
+            "says": f"{bound}, by importance sampling with {SAMPLES} draws",
+            "drawn": True,
+        }
+    return {"name": "−ELBO", "says": f"{bound}: the {CENTRED}", "drawn": False}
 
 
 def created_by() -> str:

@@ -123,7 +123,7 @@ def waiting(path: Path) -> Explored:
     facts = {
         "version": VERSION, "source": "server", "live": True, "edition": 0, "title": short(path.name),
         "preset": str(preset or ""), "kind": "", "objective": "", "metrics": {}, "latent": 0, "discrete": False,
-        "labels": [], "conditional": False, "nll": "", "score": "", "created_by": created_by(), "dims": [],
+        "labels": [], "conditional": False, "nll": None, "score": "", "created_by": created_by(), "dims": [],
         "points": {**points, "shown": {"count": 0}, "sampled": "there is no model yet"},
         "maps": [], "later": [], "reading": {"form": "cells", "columns": []}, "heldout": arrays.add([], "f4"),
     }  # fmt: skip

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vaekit import files
 from vaekit.data import Items
-from vaekit.errors import ResourceError
-from vaekit.explorer.facts import explored, with_map
+from vaekit.errors import FileError, ResourceError, UsageError
+from vaekit.explorer.facts import SAMPLES, explored, nll_facts, with_map
 from vaekit.explorer.subject import Subject
-from vaekit.export.folder import FACTS, write
+from vaekit.export.folder import FACTS, write, write_likelihood
 
 PAGE = Path(__file__).parent / "page"  # as `npm run build` in web/ leaves it
 MOST = 20_000  # points
@@ -55,15 +56,31 @@ def site(
     items = told.points.items if heldout is None else heldout
     with files.folder(path) as place:
         shutil.copytree(page, place, dirs_exist_ok=True)
-        files.write(place / "facts.json", told.json)
         files.write(place / "arrays.bin", told.content)
         model = place / "model"
         model.mkdir()
         found = write(subject.model, subject.kind, model, "onnx", items, said=said)
+        drawn = _likelihood(subject, model, items, said)
+        found["files"] |= drawn
+        facts = {**told.facts, "nll": nll_facts(subject, drawn=bool(drawn))}
+        files.write(place / "facts.json", replace(told, facts=facts).json)
         found = {**found, "format": "web", "points": len(told.points), "bytes": weight(place)}
         files.write_json(place / FACTS, found)
     said(f"{found['bytes'] / 1e6:.1f} MB in all, {found['points']} points")
     return found
+
+
+def _likelihood(
+    subject: Subject, place: Path, items: Items | None, said: Callable[[str], None]
+) -> dict[str, Any]:
+    """Write the likelihood where a graph can hold it; without one the page shows the −ELBO in its place."""
+    if not subject.stochastic:
+        return {}
+    try:
+        return write_likelihood(subject.model, subject.kind, place, SAMPLES, items, said)
+    except (UsageError, FileError) as error:
+        said(f"without −log p along a path, where −ELBO stands for it: {error.message}")
+        return {}
 
 
 def weight(place: Path) -> int:

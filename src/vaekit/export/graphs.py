@@ -1,11 +1,13 @@
-"""A trained model as three functions of tensors alone: encoder, decoder and score, each a module that can be traced.
+"""A trained model as functions of tensors alone: encoder, decoder, score and likelihood, modules that can be traced.
 
-Every random draw stands at its centre. A value that was not observed is NaN, where the kind of data can have holes; the
-codes of several latent variables stand side by side in one row, as `encode` and `decode` of a run take them.
+In the first three every random draw stands at its centre. A value that was not observed is NaN, where the kind of data
+can have holes; the codes of several latent variables stand side by side in one row, as `encode` and `decode` of a run
+take them.
 """
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.data import Batch, Kind, Parts, Table, Vectors
-from vaekit.distributions import MEAN, center, spread
+from vaekit.distributions import MEAN, Noise, center, spread
+from vaekit.errors import UsageError
+from vaekit.export.draws import Recorded, Replayed
 from vaekit.export.volume import volume
 from vaekit.model import VAE
 from vaekit.operations import packed, unpacked
@@ -25,7 +29,7 @@ class Graph:
     """One function to be written.
 
     Attributes:
-        name: encoder, decoder or score.
+        name: encoder, decoder, score or likelihood.
         module: What computes it.
         inputs: Names of its inputs, `c` last where the model is conditional.
         outputs: Names of its outputs.
@@ -52,6 +56,26 @@ def graphs(model: VAE, kind: Kind, like: Any) -> dict[str, Graph]:
         Graph("score", Score(model, kind), ("x", *given), ("elbo", "distortion", "kl")),
     ]
     return {graph.name: graph for graph in found}
+
+
+def likelihood(model: VAE, kind: Kind, samples: int) -> Graph:
+    """The function that says how likely items are.
+
+    Args:
+        model, kind: As in `graphs`.
+        samples: K, importance draws for each item.
+
+    Raises:
+        UsageError: E110, the model draws what cannot stand in a graph, or has no likelihood.
+    """
+    if not model.bottleneck.stochastic:
+        raise UsageError("E110", "deterministic codes have no density, and so items no likelihood.")
+    c = kind.conditions(1, None, Noise(0, "like"))
+    try:
+        module = Likelihood(model, kind, c, samples)
+    except TypeError as error:
+        raise UsageError("E110", f"the likelihood cannot be traced ({error}).") from error
+    return Graph("likelihood", module, ("x", "c") if kind.conditional else ("x",), ("log_p",))
 
 
 def without(model: VAE, part: str) -> VAE:
@@ -132,3 +156,37 @@ class Score(_OfItems):
         distortion = out.distortion - self.volume(x, mask)
         rate = out.rate if self.model.bottleneck.stochastic else torch.zeros_like(distortion)
         return -(distortion + rate), distortion, rate
+
+
+class Likelihood(_OfItems):
+    """x, and c of a conditional model → log p(x) by importance sampling, a bound from below, (B,).
+
+        log 1/K Σ_k p(x, z_k) / q(z_k | x),  z_k ~ q(z | x)
+
+    The numbers that z_k is made of stand in the graph and are the same for each item: those that
+    `operations.log_likelihood` draws for a first one. In nats, of the values in the user's own units.
+
+    Args:
+        model, kind: As in `graphs`.
+        c: (1, A) any condition.
+        samples: K.
+
+    Source: Burda, Grosse, Salakhutdinov (2016), Importance weighted autoencoders, arXiv:1509.00519.
+    """
+
+    def __init__(self, model: VAE, kind: Kind, c: Tensor | None, samples: int) -> None:
+        super().__init__(model, kind)
+        self.volume = volume(kind, getattr(model.decoder, "family", None))
+        self.samples = samples
+        noise, x = Recorded(), torch.zeros(1, *kind.shape)
+        with torch.no_grad():
+            model(x, c, samples=samples, noise=noise)
+        self.draws = len(noise.drawn)
+        for i, drawn in enumerate(noise.drawn):
+            self.register_buffer(f"draw{i}", drawn)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        x, mask = self.seen(x)
+        noise = Replayed([self.get_buffer(f"draw{i}") for i in range(self.draws)])
+        weights = self.model(x, c, mask, self.samples, noise).log_weight.view(-1, self.samples)  # (B, K)
+        return weights.logsumexp(1) - math.log(self.samples) + self.volume(x, mask)

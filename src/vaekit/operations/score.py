@@ -14,6 +14,7 @@ from vaekit.distributions import Noise, RowNoise
 from vaekit.model import VAE, Pass, pick
 
 CHUNK = 2_000  # rows decoded at once: small enough for the cache, large enough for the matrix products
+LIKELIHOOD = "likelihood"  # what its draws are for
 
 
 @torch.no_grad()
@@ -51,10 +52,19 @@ def log_likelihood(
     """
     rows = torch.arange(len(x)) if rows is None else rows
     total = torch.full((len(x),), -math.inf, device=x.device, dtype=torch.float64)
-    for out, part, _ in _passes(model, x, c, mask, samples, "likelihood", seed, rows):
+    for out, part, _ in _passes(model, x, c, mask, samples, LIKELIHOOD, seed, rows):
         weights = out.log_weight.double().view(-1, out.samples)  # (b, k)
         total[part] = torch.logaddexp(total[part], weights.logsumexp(1))
     return total - math.log(samples)
+
+
+def likelihood_noise(rows: Tensor, seed: int = 0) -> Noise:
+    """Where `log_likelihood` draws from, for as many data and draws as are decoded at once.
+
+    Args:
+        rows, seed: As in `log_likelihood`.
+    """
+    return RowNoise(seed, LIKELIHOOD, rows)
 
 
 @torch.no_grad()
@@ -64,7 +74,7 @@ def log_weights(
     """log p(x, z_k) − log q(z_k | x) of every draw that `log_likelihood` takes, (B, K) nats."""
     rows = torch.arange(len(x)) if rows is None else rows
     found = torch.empty(len(x), samples, dtype=torch.float64, device=x.device)
-    for out, part, draws in _passes(model, x, c, mask, samples, "likelihood", seed, rows):
+    for out, part, draws in _passes(model, x, c, mask, samples, LIKELIHOOD, seed, rows):
         found[part, draws] = out.log_weight.double().view(-1, out.samples)
     return found
 
