@@ -56,6 +56,17 @@ def frame(n: int = 60) -> pd.DataFrame:
     )
 
 
+def awkward(n: int = 60) -> pd.DataFrame:
+    """Names with blanks around them, a point mass that six digits do not tell, and little after many digits."""
+    return pd.DataFrame(
+        {
+            "work": RNG.choice([" Private", "Self emp ", "none"], n),
+            "third": np.where(RNG.random(n) < 0.6, 1 / 3, RNG.normal(size=n)),
+            "narrow": 1234.5678 + 1e-3 * RNG.normal(size=n),
+        }
+    )
+
+
 SOURCES: dict[str, Any] = {
     "images": lambda: TensorDataset(torch.from_numpy(pictures()), torch.arange(40) % 3),
     "vectors": lambda: RNG.normal(size=(60, 5)) * [1, 2, 3, 4, 5] + 7,
@@ -63,6 +74,9 @@ SOURCES: dict[str, Any] = {
     "table": frame,
     "counts": lambda: np.hstack([RNG.poisson(np.exp(RNG.normal(size=(80, 1)) + 1), (80, 12))]),
     "text": lambda: ["".join(RNG.choice(list("abcd"), RNG.integers(2, 9))) for _ in range(60)],
+    "greys": lambda: RNG.random((40, 8, 8)).astype(np.float32),
+    "blanks": lambda: [" a b", "a b ", "  b"] * 20,
+    "awkward": awkward,
     "parts": lambda: {"view": pictures(60), "class": np.arange(60) % 3},
 }
 
@@ -106,6 +120,11 @@ CASES = {
     "stack": ("images", "top_down_vae", {}),
     "pixels": ("images", "pixel_vae", {}),
     "one": ("vectors", "vae", {"latent": 1}),
+    "bits": ("images", "vae", {"binarize": "dynamic"}),
+    "greys": ("greys", "vae", {}),
+    "noisy": ("greys", "vae", {"likelihood": "gaussian:0.3"}),
+    "blanks": ("blanks", "vae", {}),
+    "awkward": ("awkward", "vae", {}),
 }
 
 

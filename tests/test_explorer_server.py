@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import re
 import shutil
 import signal
@@ -328,10 +329,10 @@ def test_what_is_no_run_is_not_followed(tmp_path: Path) -> None:
 def test_the_page_opens_in_the_browser(
     run: vaekit.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
+    opened: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr("webbrowser.open", opened.put)
     with run.explore() as server:
-        assert opened == [server.url] and server.url in capsys.readouterr().err
+        assert opened.get(timeout=60) == server.url and server.url in capsys.readouterr().err
 
 
 def test_without_the_extra_the_pip_line_is_said(run: vaekit.Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,17 +390,35 @@ def test_ctrl_c_ends_it_as_it_should_end(run: vaekit.Run, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("signals_kept")
-def test_ctrl_c_while_the_browser_starts_ends_it_too(
-    run: vaekit.Run, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_browser_that_is_waited_for_keeps_nobody_from_ending_it(
+    run: vaekit.Run, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
 ) -> None:
-    """A browser may take seconds to start, and people have read by then that Ctrl-C ends it."""
+    """A browser in the terminal goes on until it is closed."""
+    closed = threading.Event()
 
-    def pressed(url: str) -> None:
+    def waited_for(url: str) -> None:
+        os.kill(os.getpid(), signum)
+        closed.wait(60)
+
+    monkeypatch.setattr("webbrowser.open", waited_for)
+    answer = call("explore", run.path)
+    assert not closed.is_set() and answer.code == 0 and "explorer: ended" in answer.err
+    closed.set()
+
+
+@pytest.mark.usefixtures("signals_kept")
+def test_ctrl_c_before_anyone_waits_ends_it_too(run: vaekit.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """People have read by then that it ends it."""
+    said = start.say
+
+    def pressed(line: str) -> None:
+        said(line)
         for _ in range(2):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("webbrowser.open", pressed)
-    answer = call("explore", run.path)
+    monkeypatch.setattr(start, "say", pressed)
+    answer = call("explore", run.path, "--no-browser")
     assert answer.code == 0 and "explorer: ended" in answer.err
 
 

@@ -1,14 +1,15 @@
-/** One cell of a row: its text from the model's values, and the model's values from a text.
+/** One cell of a row: its text from the model's values, and the model's values from a text or from what it would hold.
  *
  * A number is straight between knots and goes on beyond the first and the last as the piece beside them does:
  *     value = on grid (values(x[at]) + from), kept within low and high;  one of `special` where x[head] says so
  */
 
-import type { Column, NumberColumn } from "./facts";
+import type { CategoryColumn, Column, NumberColumn } from "./facts";
 import { parseDate, writeDate } from "./dates";
 import { SourceError, type Condition } from "./source";
 
 type Flat = ArrayLike<number>;
+type Held = NumberColumn | CategoryColumn;
 
 export function straight(at: number, x: Flat, y: Flat): number {
   let piece = 1;
@@ -42,13 +43,17 @@ const trimmed = (text: string): string => (text.includes(".") ? text.replace(/\.
 
 export function cellOf(column: Column, x: Flat, condition: Condition): string {
   if (column.kind === "given") return (condition === null ? column.none : column.texts[condition]) ?? "";
-  if (column.kind === "empty" || (column.bit !== undefined && !(x[column.bit] >= 0.5))) return "";
-  if (column.kind === "category") {
-    const level = column.at === null ? 0 : x[column.at];
-    return Number.isNaN(level) ? "" : (column.names[Math.round(level)] ?? "");
-  }
-  const value = valueOf(column, x);
-  return Number.isFinite(value) ? written(column, value) : "";
+  if (column.kind === "empty") return "";
+  const held = heldBy(column, x);
+  if (!Number.isFinite(held)) return "";
+  return column.kind === "category" ? (column.names[held] ?? "") : written(column, held);
+}
+
+/** What the model's values say of a cell: a number, or a category's place; NaN where there is nothing. */
+function heldBy(column: Held, x: Flat): number {
+  if (column.bit !== undefined && !(x[column.bit] >= 0.5)) return NaN;
+  if (column.kind === "number") return valueOf(column, x);
+  return column.at === null ? 0 : Math.round(x[column.at]);
 }
 
 function valueOf(column: NumberColumn, x: Flat): number {
@@ -74,27 +79,39 @@ function written(column: NumberColumn, value: number): string {
 export function fillCell(column: Column, text: string, x: Float32Array): void {
   if (column.kind === "empty" || column.kind === "given") return;
   const there = text.trim();
+  put(column, !there ? NaN : column.kind === "category" ? levelOf(column, text) : numberOf(column, there), x);
+}
+
+/** Write what the model's values say of a cell into its places of x, as if it had been read from data. */
+export function settleCell(column: Column, from: Flat, x: Float32Array): void {
+  if (column.kind !== "empty" && column.kind !== "given") put(column, heldBy(column, from), x);
+}
+
+/** Write what a cell holds into its places of x. */
+function put(column: Held, held: number, x: Float32Array): void {
+  const there = !Number.isNaN(held);
   if (column.bit !== undefined) x[column.bit] = there ? 1 : 0;
   const head = column.kind === "number" ? column.head : undefined;
   for (const place of [column.at, head]) if (place !== null && place !== undefined) x[place] = NaN;
   if (!there) return;
   if (column.kind === "category") {
-    if (column.at !== null) x[column.at] = levelOf(column, there);
+    if (column.at !== null) x[column.at] = held;
     return;
   }
-  const value = numberOf(column, there);
   const special = column.special ?? [];
-  const level = special.indexOf(value);
+  const level = special.indexOf(held);
   if (head !== undefined) x[head] = level < 0 ? special.length : level;
-  if (column.at !== null && level < 0) x[column.at] = straight(value - (column.from ?? 0), column.values, column.knots);
+  if (column.at !== null && level < 0) x[column.at] = straight(held - (column.from ?? 0), column.values, column.knots);
 }
 
 function levelOf(column: Column & { kind: "category" }, text: string): number {
-  const at = column.names.indexOf(text);
-  if (at >= 0) return at;
-  if (column.rare?.includes(text)) return column.names.length - 1;
+  for (const name of [text, text.trim()]) { // some names have blanks around them
+    const at = column.names.indexOf(name);
+    if (at >= 0) return at;
+    if (column.rare?.includes(name)) return column.names.length - 1;
+  }
   const known = column.names.slice(0, 8).join(", ");
-  throw new SourceError(`${column.name}: there is no “${text}”.`, "E212", `It is one of ${known}${column.names.length > 8 ? ", …" : ""}.`);
+  throw new SourceError(`${column.name}: there is no “${text.trim()}”.`, "E212", `It is one of ${known}${column.names.length > 8 ? ", …" : ""}.`);
 }
 
 function numberOf(column: NumberColumn, text: string): number {

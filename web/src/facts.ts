@@ -55,7 +55,8 @@ export type Column =
   | { name: string; kind: "empty" };
 
 type Form =
-  | { form: "image"; shape: [number, number, number]; x?: string; levels?: number; bits?: boolean }
+  /** x is in [0, 1], or any number for pictures with noise on them. */
+  | { form: "image"; shape: [number, number, number]; x?: "unit" | "open"; levels?: number; bits?: boolean }
   | { form: "cells"; columns: Column[] }
   | { form: "text"; characters?: string[]; length?: number }
   | { form: "parts"; parts: { name: string; at: number; width: number; reading: Reading }[] };

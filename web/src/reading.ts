@@ -5,7 +5,7 @@
  */
 
 import { toBytes, toText } from "./base64";
-import { cellOf, fillCell } from "./cells";
+import { cellOf, fillCell, settleCell } from "./cells";
 import type { Given, Reading, Shown } from "./facts";
 import { SourceError, type Condition } from "./source";
 
@@ -69,6 +69,37 @@ export function xOf(reading: Reading, given: Given, width: number): Float32Array
   throw new SourceError("this is not an item of this run", "E212");
 }
 
+/** What the model decoded, as it would be read from data: of whole levels, words, cells; not a text or a byte on the way. */
+export function datumOf(reading: Reading, x: Flat): Float32Array {
+  switch (reading.form) {
+    case "image":
+      return Float32Array.from(x, settled(reading));
+    case "cells": {
+      const found = new Float32Array(x.length);
+      reading.columns.forEach((column) => settleCell(column, x, found));
+      return found;
+    }
+    case "text": {
+      const tokens = Float32Array.from(x, Math.round);
+      const end = tokens.findIndex((token) => !(token > 0));
+      return end < 0 ? tokens : tokens.fill(0, end);
+    }
+    case "parts": {
+      const found = new Float32Array(x.length).fill(NaN);
+      for (const { at, width, reading: own } of reading.parts) found.set(datumOf(own, Array.from({ length: width }, (_, i) => x[at + i])), at);
+      return found;
+    }
+  }
+}
+
+/** What becomes of one value of a picture. */
+function settled({ x, levels, bits }: Reading & { form: "image" }): (value: number) => number {
+  if (x === "open") return (value) => value;
+  const steps = bits ? 1 : levels ? levels - 1 : 0;
+  const clamped = (value: number): number => Math.min(Math.max(value, 0), 1);
+  return steps ? (value) => Math.round(clamped(value) * steps) / steps : clamped;
+}
+
 /** Bytes as the model sees them: of few levels or of bits, rounded to one of them. */
 function imageX({ shape, levels, bits }: Reading & { form: "image" }, pixels: string): Float32Array {
   const [height, width, channels] = shape;
@@ -86,7 +117,7 @@ function imageX({ shape, levels, bits }: Reading & { form: "image" }, pixels: st
 
 function textX(text: string, characters: string[], width: number): Float32Array {
   const x = new Float32Array(width);
-  const letters = [...text.trim()];
+  const letters = [...text];
   if (letters.length > width) throw new SourceError(`${letters.length} characters; the model reads ${width}`, "E212", "make it shorter");
   letters.forEach((letter, i) => {
     const token = characters.indexOf(letter);

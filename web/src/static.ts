@@ -5,7 +5,7 @@ import type { Facts, Given, Shown } from "./facts";
 import { codeOf, nearestCodes } from "./geometry";
 import { itemOf } from "./items";
 import { pValue } from "./pvalue";
-import { conditionOf, labelOf, shownOf, xOf } from "./reading";
+import { conditionOf, datumOf, labelOf, shownOf, xOf } from "./reading";
 import { fetched, SourceError, type Condition, type Encoded, type Loaded, type Path, type Source } from "./source";
 import { run } from "./state";
 import { view } from "./facts";
@@ -60,16 +60,18 @@ class InThePage implements Source {
   }
 
   async path(codes: number[][], condition: Condition): Promise<Path> {
-    const items = await this.decode(codes, condition);
+    const x = await this.decoded(codes, condition);
+    const items = this.shown(x, condition);
     if (!this.facts.nll) return { items, nll: null };
     const nll: number[] = [];
-    for (const item of items) nll.push(await this.nll(item, condition)); // one at a time: each is drawn dozens of times
+    for (const row of rowsOf(x)) nll.push(await this.nll(row, condition)); // one at a time: each is drawn dozens of times
     return { items, nll };
   }
 
-  /** −log p(x) of an item as it is shown: a datum of whole levels, words, cells. */
-  private async nll(item: Shown, condition: Condition): Promise<number> {
-    const feeds = { x: await this.tensor(asGiven(item), condition), ...this.conditions(1, condition) };
+  /** −log p(x) of what was decoded, as a datum. */
+  private async nll(decoded: Float32Array, condition: Condition): Promise<number> {
+    const x = new ort.Tensor("float32", datumOf(this.facts.reading, decoded), [1, ...this.shape]);
+    const feeds = { x, ...this.conditions(1, condition) };
     const found = this.facts.nll?.drawn ? (await this.ask("likelihood", feeds)).log_p : (await this.ask("score", feeds)).elbo;
     return -Number(found.data[0]);
   }
@@ -119,10 +121,7 @@ class InThePage implements Source {
   }
 
   private shown(x: ort.Tensor, condition: Condition): Shown[] {
-    const [count] = x.dims;
-    const data = x.data as Float32Array;
-    const width = data.length / count;
-    return Array.from({ length: count }, (_, i) => shownOf(this.facts.reading, data.subarray(i * width, (i + 1) * width), condition));
+    return rowsOf(x).map((row) => shownOf(this.facts.reading, row, condition));
   }
 
   /** A point of the run is read from how it is shown. */
@@ -145,6 +144,13 @@ class InThePage implements Source {
     const rows = Float32Array.from({ length: count * one.length }, (_, i) => one[i % one.length]);
     return { c: new ort.Tensor("float32", rows, [count, one.length]) };
   }
+}
+
+/** (N, *shape) → N of *shape, flat. */
+function rowsOf(x: ort.Tensor): Float32Array[] {
+  const data = x.data as Float32Array;
+  const width = data.length / x.dims[0];
+  return Array.from({ length: x.dims[0] }, (_, i) => data.subarray(i * width, (i + 1) * width));
 }
 
 /** An item as it is shown, handed back as if someone had given it. */

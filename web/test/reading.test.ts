@@ -3,7 +3,7 @@ import { toBytes, toText } from "../src/base64";
 import { general, onGrid, straight } from "../src/cells";
 import { parseDate, writeDate } from "../src/dates";
 import type { Column, NumberColumn, Reading } from "../src/facts";
-import { conditionOf, labelOf, shownOf, xOf } from "../src/reading";
+import { conditionOf, datumOf, labelOf, shownOf, xOf } from "../src/reading";
 
 const plain = (more: Partial<NumberColumn> = {}): NumberColumn => ({
   name: "n", kind: "number", at: 0, knots: [-1, 0, 2], values: [0, 10, 14], from: 100, grid: 0, decimals: null, low: null, high: null, ...more,
@@ -97,5 +97,40 @@ describe("texts, parts and conditions", () => {
     expect(labelOf(reading, { cells: ["b"] }, null)).toBe(1);
     expect(labelOf(reading, { cells: ["?"] }, 0)).toBe(0);
     expect(shownOf(reading, [], 1)).toEqual({ cells: ["b"] });
+  });
+});
+
+describe("names and lines with blanks around them", () => {
+  const named = cells({ name: "c", kind: "category", at: 0, names: [" a", "b"], rare: ["r "] });
+  it("are known as they are, and without them where they have none", () => {
+    expect([" a", "b ", "r "].map((text) => xOf(named, { cells: [text] }, 1)[0])).toEqual([0, 1, 1]);
+    expect(() => xOf(named, { cells: ["a"] }, 1)).toThrow("there is no “a”");
+    expect([...xOf({ form: "text", characters: [" ", "a"] }, { text: " a " }, 4)]).toEqual([1, 2, 1, 0]);
+  });
+});
+
+describe("what was decoded, as a datum", () => {
+  const image = (more: object): Reading => ({ form: "image", shape: [1, 4, 1], x: "unit", ...more });
+  const x = [-0.2, 0.49, 0.51, 1.3];
+  const near = (found: Float32Array, wanted: number[]): void => expect([...found]).toEqual([...Float32Array.from(wanted)]);
+  it("has whole levels, or bits, or is only clamped; noise is left as it is", () => {
+    near(datumOf(image({ levels: 5 }), x), [0, 0.5, 0.5, 1]);
+    near(datumOf(image({ levels: 256, bits: true }), x), [0, 0, 1, 1]);
+    near(datumOf(image({ levels: 0 }), x), [0, 0.49, 0.51, 1]);
+    near(datumOf(image({ levels: 0, x: "open" }), x), x);
+  });
+  it("keeps the blanks of a line, and has nothing after its end", () => {
+    near(datumOf({ form: "text", characters: [" ", "a"], length: 4 }, [1, 2.1, 0, 2]), [1, 2, 0, 0]);
+    near(datumOf({ form: "text", characters: [" ", "a"], length: 2 }, [1, 1]), [1, 1]);
+  });
+  it("keeps digits that no text has, point masses, names with blanks, and holes", () => {
+    const spike = plain({ head: 1, special: [1 / 3] });
+    const names: Column = { name: "c", kind: "category", at: 2, names: [" a", "b "], bit: 3 };
+    const reading = cells(spike, names);
+    near(datumOf(reading, [0.123456789, 1, 0.2, 1]), [0.123456789, 1, 0, 1]);
+    near(datumOf(reading, [0.5, 0.3, 1, 0.7]), [NaN, 0, 1, 1]);
+    near(datumOf(reading, [0.5, 1, 1, 0.2]), [0.5, 1, NaN, 0]);
+    near(datumOf(cells(plain({ grid: 1, low: 101, high: 112 })), [0.6]), [0.5]);
+    near(datumOf({ form: "parts", parts: [{ name: "p", at: 1, width: 1, reading: cells(plain()) }] }, [9, 0.25]), [NaN, 0.25]);
   });
 });

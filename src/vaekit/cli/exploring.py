@@ -33,10 +33,9 @@ def explore(
         server = start.follow(run, host, port)
     else:
         server = start.explore(Subject.of(open_run(run)), host, port, quiet)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # of two Ctrl-C the second need not show how the program ends
-    with noted() as stop:  # as soon as people read that Ctrl-C ends it
+    # ignored first, so that leaving `noted` puts that back: a second Ctrl-C does not show how the program ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with noted() as stop:  # before people read that Ctrl-C ends it
         start.announce(server, not no_browser, quiet)
         server.wait(stop)
     return {"url": server.url.partition("#")[0], "text": "explorer: ended"}

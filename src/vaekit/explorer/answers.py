@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from vaekit import operations
 from vaekit.data import Batch, Images, Items
 from vaekit.data.checks import finite
+from vaekit.distributions import RowNoise
 from vaekit.errors import DataError, UsageError
 from vaekit.evaluation.units import log_volume
 from vaekit.explorer import reading
@@ -138,7 +139,7 @@ class Way:
         self.subject, self.c = subject, c
         self.items = reading.shown(subject.kind, x, c)
         # likelihoods are those of the items as they are shown, which are data: of whole levels, words, cells
-        self.batch = subject.kind.encode(subject.kind.store(subject.kind.decode(x, c)))
+        self.batch = subject.kind.encode(subject.kind.store(subject.kind.decode(x, c)), noise=_Half())
 
     def __len__(self) -> int:
         return len(self.items)
@@ -156,6 +157,16 @@ class Way:
     def told(self, nll: list[float | None]) -> dict[str, Any]:
         """The answer, with what `nll` gave of each item."""
         return {"items": self.items, "nll": nll if self.subject.stochastic else None}
+
+
+class _Half(RowNoise):
+    """½ for every uniform number: bits are a threshold's, and a number on a grid is in the middle of its cell."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "half", torch.zeros(0))
+
+    def uniform(self, shape: Sequence[int], like: Tensor | None = None) -> Tensor:
+        return torch.full(tuple(shape), 0.5, dtype=None if like is None else like.dtype)
 
 
 def as_codes(told: Any, width: int, most: int) -> Tensor:

@@ -144,14 +144,10 @@ def nll_facts(subject: Subject, drawn: bool) -> dict[str, Any] | None:
     """
     if not subject.stochastic:
         return None
-    bound = "An upper bound on −log p(x) in nats"
-    if drawn:
-        return {
-            "name": "−log p",
-            "says": f"{bound}, by importance sampling with {SAMPLES} draws",
-            "drawn": True,
-        }
-    return {"name": "−ELBO", "says": f"{bound}: the {CENTRED}", "drawn": False}
+    if not drawn:
+        return {"name": "−ELBO", "says": f"{CENTRED}, in nats", "drawn": False}
+    bound = f"An upper bound on −log p(x) in nats, by importance sampling with {SAMPLES} draws"
+    return {"name": "−log p", "says": bound, "drawn": True}
 
 
 def created_by() -> str:

@@ -3,7 +3,8 @@
 `reading` is told to the page, which shows and reads items by it where there is no server; `shown` and `values` are the
 same things done here.
 
-    image   x (C, H, W) = pixel / 255, of `levels` L rounded to k / (L − 1), of `bits` to 0 and 1
+    image   x (C, H, W) = pixel / 255, of `levels` L rounded to k / (L − 1), of `bits` to 0 and 1; where x is `open`, a
+            picture with noise on it may go beyond [0, 1]
     cells   each column as `cell_texts` says; NaN where nothing was observed
     text    token i + 1 for `characters[i]`, 0 after the end
     parts   the above at `at` and `width` of a row; NaN over a part that is missing
@@ -44,8 +45,9 @@ def _form(kind: Kind, given: list[list[str]]) -> dict[str, Any]:
     if isinstance(kind, Images):
         bits = kind.binarize != "none" or kind.levels == 2
         return {
-            "form": "image", "shape": [kind.height, kind.width, kind.channels], "x": "unit",
-            "levels": 0 if kind.white is not None else kind.levels, "bits": bits,
+            "form": "image", "shape": [kind.height, kind.width, kind.channels],
+            "x": "unit" if kind.white is None else "open", "levels": 0 if kind.white is not None else kind.levels,
+            "bits": bits,
         }  # fmt: skip
     if isinstance(kind, Sequences):
         return {"form": "text", "characters": list(kind.characters), "length": kind.length}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import webbrowser
 from pathlib import Path
 
@@ -49,9 +50,15 @@ def announce(server: Explorer, browser: bool = True, quiet: bool = False) -> Non
     warn_open(server.host)
     if not quiet:
         say(f"explorer: {server.url}  (Ctrl-C ends it)")
-    if browser:
-        with contextlib.suppress(webbrowser.Error):
-            webbrowser.open(server.url)
+    if browser:  # beside us, for some browsers are waited for until they are closed
+        threading.Thread(
+            target=_opened, args=(server.url,), name="vaekit explorer: browser", daemon=True
+        ).start()
+
+
+def _opened(url: str) -> None:
+    with contextlib.suppress(webbrowser.Error):
+        webbrowser.open(url)
 
 
 def _gathered(subject: Subject, quiet: bool) -> Explored:

@@ -12,14 +12,19 @@ from torch import Tensor
 from vaekit.distributions import Noise
 from vaekit.operations.score import likelihood_noise
 
-REFUSED = "draws other than of normal and uniform numbers cannot stand in a graph"
+
+class Undrawable(TypeError):
+    """Draws that cannot stand in a graph."""
+
+    def __init__(self) -> None:
+        super().__init__("draws other than of normal and uniform numbers cannot stand in a graph")
 
 
 class _Plain(Noise):
     """Normal and uniform numbers alone.
 
     Raises:
-        TypeError: Others are asked for.
+        Undrawable: Others are asked for.
     """
 
     def __init__(self) -> None:
@@ -27,11 +32,11 @@ class _Plain(Noise):
 
     @property
     def generator(self) -> NoReturn:
-        raise TypeError(REFUSED)
+        raise Undrawable
 
     @contextlib.contextmanager
     def torch(self) -> Iterator[None]:
-        raise TypeError(REFUSED)
+        raise Undrawable
         yield
 
 

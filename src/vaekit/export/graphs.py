@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from vaekit.data import Batch, Kind, Parts, Table, Vectors
 from vaekit.distributions import MEAN, Noise, center, spread
 from vaekit.errors import UsageError
-from vaekit.export.draws import Recorded, Replayed
+from vaekit.export.draws import Recorded, Replayed, Undrawable
 from vaekit.export.volume import volume
 from vaekit.model import VAE
 from vaekit.operations import packed, unpacked
@@ -73,7 +73,7 @@ def likelihood(model: VAE, kind: Kind, samples: int) -> Graph:
     c = kind.conditions(1, None, Noise(0, "like"))
     try:
         module = Likelihood(model, kind, c, samples)
-    except TypeError as error:
+    except Undrawable as error:
         raise UsageError("E110", f"the likelihood cannot be traced ({error}).") from error
     return Graph("likelihood", module, ("x", "c") if kind.conditional else ("x",), ("log_p",))
 
