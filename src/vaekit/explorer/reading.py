@@ -3,8 +3,8 @@
 `reading` is told to the page, which shows and reads items by it where there is no server; `shown` and `values` are the
 same things done here.
 
-    image   x (C, H, W) = pixel / 255, of `levels` L rounded to k / (L − 1), of `bits` to 0 and 1; where x is `open`, a
-            picture with noise on it may go beyond [0, 1]
+    image   x (C, H, W) = pixel / 255, of `levels` L rounded to k / (L − 1), of `bits` to 0 and 1
+    open    the same beyond [0, 1], for pictures with noise on them: where `x` says so
     cells   each column as `cell_texts` says; NaN where nothing was observed
     text    token i + 1 for `characters[i]`, 0 after the end
     parts   the above at `at` and `width` of a row; NaN over a part that is missing
