@@ -22,7 +22,7 @@ from vaekit.distributions import Noise
 from vaekit.errors import DataError, UsageError
 from vaekit.evaluation.likelihood import scores as evaluated
 from vaekit.explorer import maps, planes
-from vaekit.explorer.answers import Answers
+from vaekit.explorer.answers import Answers, Way
 from vaekit.explorer.arrays import Arrays, array_at
 from vaekit.explorer.density import density
 from vaekit.explorer.facts import Explored, explored, with_map
@@ -252,6 +252,24 @@ def test_likelihoods_along_a_path_are_importance_sampled(runs: Any) -> None:
     better = -(log_likelihood(model, batch.x, samples=5_000) + kind.log_volume(batch))
     assert np.allclose(expected, better, atol=0.5)
     assert "importance sampling with 64 draws" in run.facts["nll"]["says"]
+
+
+def test_what_a_path_scores_is_what_the_static_page_makes_of_it(runs: Any) -> None:
+    """Bits by a threshold, and numbers on a grid in the middle of their cell: nothing is drawn (web/src/reading.ts)."""
+    run = runs("bits")
+    x, c = run.subject.decode(torch.from_numpy(run.found.points.codes[:5].copy()))
+    bits = (x >= 0.5).float()
+    assert 0.2 < float(bits.mean()) < 0.8 and torch.equal(Way(run.subject, x, c).batch.x, bits)
+    run = runs("table")
+    x, c = run.subject.decode(torch.from_numpy(run.found.points.codes[:5].copy()))
+    batch, codes = Way(run.subject, x, c).batch, dict(run.subject.kind.restored(x))
+    checked = 0
+    for i, column in enumerate(run.subject.kind.scored):
+        start, width = column.score(codes[column])
+        counts = batch.mask[:, i].numpy()  # others are point masses, or not there
+        assert np.allclose(batch.x[counts, i], (start + width / 2)[counts], atol=1e-6)
+        checked += int((counts & (width > 0)).sum())
+    assert checked >= 5
 
 
 def test_a_condition_changes_what_is_decoded(runs: Any) -> None:

@@ -395,16 +395,18 @@ def test_a_browser_that_is_waited_for_keeps_nobody_from_ending_it(
     run: vaekit.Run, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
 ) -> None:
     """A browser in the terminal goes on until it is closed."""
-    closed = threading.Event()
+    closed, gone = threading.Event(), threading.Event()
 
     def waited_for(url: str) -> None:
         os.kill(os.getpid(), signum)
         closed.wait(60)
+        gone.set()
 
     monkeypatch.setattr("webbrowser.open", waited_for)
     answer = call("explore", run.path)
-    assert not closed.is_set() and answer.code == 0 and "explorer: ended" in answer.err
+    still_there = not gone.is_set()
     closed.set()
+    assert still_there and answer.code == 0 and "explorer: ended" in answer.err
 
 
 @pytest.mark.usefixtures("signals_kept")

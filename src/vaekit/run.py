@@ -643,8 +643,11 @@ class Run:
         from vaekit.explorer import start
         from vaekit.explorer.subject import Subject
 
-        subject = None if live else Subject.of(self)
-        server = start.explore(subject, host, port, quiet) if subject else start.follow(self.path, host, port)
+        server = (
+            start.follow(self.path, host, port)
+            if live
+            else start.explore(Subject.of(self), host, port, quiet)
+        )
         start.announce(server, browser, quiet)
         return server
 

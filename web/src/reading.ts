@@ -20,14 +20,14 @@ export function shownOf(reading: Reading, x: Flat, condition: Condition = null):
       return { cells: reading.columns.map((column) => cellOf(column, x, condition)) };
     case "text":
       return { text: textOf(x, reading.characters ?? []) };
-    case "parts": {
-      const part = (at: number, width: number): number[] => Array.from({ length: width }, (_, i) => x[at + i]);
+    case "parts":
       return {
-        parts: reading.parts.map(({ name, at, width, reading: own }) => ({ name, shown: shownOf(own, part(at, width)) })),
+        parts: reading.parts.map(({ name, at, width, reading: own }) => ({ name, shown: shownOf(own, partOf(x, at, width)) })),
       };
-    }
   }
 }
+
+const partOf = (x: Flat, at: number, width: number): number[] => Array.from({ length: width }, (_, i) => x[at + i]);
 
 /** (C, H, W) in [0, 1] as bytes (H, W, C). */
 function pixelsOf(x: Flat, [height, width, channels]: number[]): Uint8ClampedArray {
@@ -86,7 +86,7 @@ export function datumOf(reading: Reading, x: Flat): Float32Array {
     }
     case "parts": {
       const found = new Float32Array(x.length).fill(NaN);
-      for (const { at, width, reading: own } of reading.parts) found.set(datumOf(own, Array.from({ length: width }, (_, i) => x[at + i])), at);
+      for (const { at, width, reading: own } of reading.parts) found.set(datumOf(own, partOf(x, at, width)), at);
       return found;
     }
   }
@@ -101,17 +101,14 @@ function settled({ x, levels, bits }: Reading & { form: "image" }): (value: numb
 }
 
 /** Bytes as the model sees them: of few levels or of bits, rounded to one of them. */
-function imageX({ shape, levels, bits }: Reading & { form: "image" }, pixels: string): Float32Array {
-  const [height, width, channels] = shape;
+function imageX(reading: Reading & { form: "image" }, pixels: string): Float32Array {
+  const [height, width, channels] = reading.shape;
   const bytes = toBytes(pixels);
   const plane = height * width;
-  const steps = bits ? 1 : levels ? levels - 1 : 0;
+  const value = settled(reading);
   const x = new Float32Array(bytes.length);
   for (let c = 0; c < channels; c++)
-    for (let i = 0; i < plane; i++) {
-      const value = bytes[i * channels + c] / 255;
-      x[c * plane + i] = steps ? Math.round(value * steps) / steps : value;
-    }
+    for (let i = 0; i < plane; i++) x[c * plane + i] = value(bytes[i * channels + c] / 255);
   return x;
 }
 
